@@ -1,0 +1,410 @@
+"""What both estimators share: parameters, networks, and a game watched to its end."""
+
+import math
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from imblearn.utils import check_sampling_strategy
+from sklearn.base import BaseEstimator
+from sklearn.metrics import get_scorer_names
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+from tqdm.auto import tqdm
+
+from ._build import NETWORKS, check_builders, make_networks
+from ._game import BLOCK, SCHEDULES, Game, Player
+from ._images import as_rows, check_image_shape
+from ._losses import CRITERIA, DECEPTIONS
+from ._networks import ConvexGenerator
+from ._torch import (
+    Rows,
+    Scaling,
+    process_rng,
+    resolve_device,
+    run_generator,
+    workspace,
+)
+from ._watch import Current, Watcher, check_losses, check_weights, hold_out
+
+CHUNK_VALUES = 2**22
+
+
+def rows_to_generate(strategy, y):
+    """Rows to generate per label, by imbalanced-learn's rules but for floats.
+
+    A float f raises every class below round(f * largest) to that size, for two
+    classes or more.
+    """
+    if isinstance(strategy, Real):
+        labels, counts = np.unique(y, return_counts=True)
+        size = round(strategy * counts.max())
+        if size < counts.min():
+            raise ValueError(
+                f"sampling_strategy={strategy} asks for {size} rows per class, but "
+                f"the smallest class has {counts.min()} already. Raise it above "
+                f"{counts.min() / counts.max():.3g}."
+            )
+        strategy = dict(zip(labels, np.maximum(counts, size), strict=True))
+    return dict(check_sampling_strategy(strategy, y, "over-sampling"))
+
+
+class BaseGAMO(BaseEstimator):
+    """Parameters and training shared by `GAMOClassifier` and `GAMOSampler`."""
+
+    _parameter_constraints: dict = {
+        "loss": [StrOptions(set(CRITERIA))],
+        "generator": [StrOptions({"convex", "unconstrained"}), callable, None],
+        "discriminator": [StrOptions({"auto"}), callable, None],
+        "classifier": [StrOptions({"auto"}), callable],
+        "feature_extractor": [StrOptions({"conv"}), callable, None],
+        "image_shape": ["array-like", None],
+        "neighborhood": [Interval(Integral, 1, None, closed="left"), None],
+        "generator_target": [StrOptions(set(DECEPTIONS))],
+        "discriminator_weight": [Interval(Real, 0, None, closed="left")],
+        "generated_weight": [
+            StrOptions({"objective", "algorithm"}),
+            Interval(Real, 0, None, closed="left"),
+        ],
+        "sampling_strategy": [
+            Interval(Real, 0, 1, closed="right"),
+            StrOptions({"auto", "minority", "not minority", "not majority", "all"}),
+            Mapping,
+            callable,
+        ],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_rounds": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+        "device": [str, torch.device],
+    }
+
+    def __init__(
+        self,
+        *,
+        loss="least_squares",
+        generator="convex",
+        discriminator="auto",
+        classifier="auto",
+        feature_extractor=None,
+        image_shape=None,
+        neighborhood=10,
+        generator_target="complement",
+        discriminator_weight=1.0,
+        generated_weight="objective",
+        sampling_strategy="auto",
+        schedule="joint",
+        latent_dim=100,
+        hidden_layer_sizes="auto",
+        max_iter=100,
+        max_rounds=2000,
+        batch_size=32,
+        learning_rate=1e-3,
+        beta_1=0.5,
+        beta_2=0.999,
+        epsilon=1e-7,
+        label_smoothing=0.1,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        scoring=None,
+        verbose=0,
+        random_state=None,
+        device="auto",
+    ):
+        self.loss = loss
+        self.generator = generator
+        self.discriminator = discriminator
+        self.classifier = classifier
+        self.feature_extractor = feature_extractor
+        self.image_shape = image_shape
+        self.neighborhood = neighborhood
+        self.generator_target = generator_target
+        self.discriminator_weight = discriminator_weight
+        self.generated_weight = generated_weight
+        self.sampling_strategy = sampling_strategy
+        self.schedule = schedule
+        self.latent_dim = latent_dim
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.max_iter = max_iter
+        self.max_rounds = max_rounds
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.label_smoothing = label_smoothing
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.verbose = verbose
+        self.random_state = random_state
+        self.device = device
+
+    # Training -------------------------------------------------------------
+
+    def _fit_game(self, X, y, targets, image_shape):
+        """Play the game to its end and keep what came of it.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Rows; images flat, in (channels, height, width) order.
+        y : ndarray of shape (n_samples,)
+            Labels.
+        targets : dict
+            Rows to generate per label, n (P_c - P_i) in the paper's letters.
+        image_shape : tuple or None
+            (channels, height, width), where rows are images.
+        """
+        check_builders(self)
+        self._image_shape = check_image_shape(image_shape, X.shape[1])
+        self.device_ = resolve_device(self.device)
+        random_state = check_random_state(self.random_state)
+        rng = run_generator(random_state)
+        self.classes_, y = np.unique(y, return_inverse=True)
+        users_own = any(callable(getattr(self, name)) for name in NETWORKS)
+        with workspace(), process_rng(rng) if users_own else nullcontext():
+            train, held_out = slice(None), None
+            if self.early_stopping and len(self.classes_) > 1:
+                held_out = hold_out(y, self.validation_fraction, random_state)
+                train = np.setdiff1d(np.arange(len(y)), held_out)
+            game = self._make_game(X[train], y[train], targets, rng)
+            watcher = None
+            if held_out is not None:
+                watcher = self._make_watcher(X[held_out], self.classes_[y[held_out]])
+            self._play(game, watcher)
+            self._keep(game, X[train])
+        self._random_state = random_state
+
+    def _make_game(self, X, y, targets, rng):
+        images = self._image_shape is not None
+        self._scaling = (Scaling.of_images if images else Scaling.of_rows)(X)
+        y = torch.tensor(y, dtype=torch.long)
+        wanted = [targets.get(label, 0) for label in self.classes_]
+        if self.generator is None:
+            wanted = [0] * len(wanted)
+        n_generated = torch.tensor(wanted, dtype=torch.long)
+        networks = make_networks(
+            self,
+            X.shape[1],
+            self._image_shape,
+            len(self.classes_),
+            y.bincount()[n_generated > 0].tolist(),
+            rng,
+        )
+        for name, network in networks.items():
+            setattr(self, f"{name}_", network)
+        optimizer = partial(
+            torch.optim.Adam,
+            lr=self.learning_rate,
+            betas=(self.beta_1, self.beta_2),
+            eps=self.epsilon,
+            fused=True,
+        )
+        F, M, D, G = (
+            None if network is None else Player(network.to(self.device_), optimizer)
+            for network in networks.values()
+        )
+        weights = {"objective": sum(wanted) / len(y), "algorithm": 1.0}
+        return Game(
+            F=F,
+            M=M,
+            D=D,
+            G=G,
+            rows=Rows(X, self._scaling, self.device_),
+            y=y,
+            n_generated=n_generated,
+            criterion=CRITERIA[self.loss],
+            deception=DECEPTIONS[self.generator_target],
+            schedule=SCHEDULES[self.schedule],
+            generated_weight=weights.get(self.generated_weight, self.generated_weight),
+            discriminator_weight=self.discriminator_weight,
+            label_smoothing=self.label_smoothing,
+            latent_dim=self.latent_dim,
+            batch_size=self.batch_size,
+            rng=rng,
+            device=self.device_,
+        )
+
+    def _make_watcher(self, X, y):
+        current = Current(self._probabilities, self.classes_)
+        return Watcher(current, self.scoring, X, y, self.n_iter_no_change)
+
+    def _play(self, game, watcher):
+        """Consume the game: history, progress, stopping, best weights."""
+        max_rounds = math.inf if self.max_rounds is None else self.max_rounds
+        n_epochs = min(self.max_iter, math.ceil(max_rounds / game.rounds_per_epoch))
+        self.history_ = []
+        with tqdm(total=n_epochs, unit="epoch", disable=self.verbose != 1) as bar:
+            epochs = game.epochs(self.max_iter, max_rounds)
+            for epoch, losses in enumerate(epochs, start=1):
+                check_losses(losses, epoch)
+                record = {"epoch": epoch, **losses}
+                if watcher:
+                    record |= watcher.scores()
+                self.history_.append(record)
+                self._report(bar, record)
+                if watcher and watcher.wants_to_stop(record, self._networks()):
+                    break
+        self.n_iter_ = len(self.history_)
+        if watcher:
+            watcher.restore_best(self._networks())
+            game.look()
+        check_weights(self._networks(), self.n_iter_)
+
+    def _report(self, bar, record):
+        bar.set_postfix({k: f"{v:.3g}" for k, v in record.items() if k != "epoch"})
+        bar.update()
+        if self.verbose > 1:
+            print(", ".join(f"{name} {value:.4g}" for name, value in record.items()))
+
+    def _networks(self):
+        """The networks that take part, by parameter name."""
+        named = {name: getattr(self, f"{name}_") for name in NETWORKS}
+        return {name: n for name, n in named.items() if n is not None}
+
+    def _keep(self, game, X):
+        """Networks at rest on the CPU, and the rows that G mixes."""
+        for network in self._networks().values():
+            network.cpu().eval().requires_grad_(False)
+        self._lots = replace(game.lots, device=torch.device("cpu"))
+        self._deficit = game.deficit.numpy()
+        self._pool = None
+        if game.G:
+            rows = game.pool.cpu().numpy() if game.F else X[game.members.numpy()]
+            dtype = np.result_type(rows.dtype, np.float32)
+            self._pool = torch.tensor(rows.astype(min(dtype, np.dtype(np.float64))))
+
+    # After training -------------------------------------------------------
+
+    def sample(self, n, *, random_state=None):
+        """Generate rows with the fitted generator, without training again.
+
+        Parameters
+        ----------
+        n : int or dict
+            As an int, the number of rows in all; their classes are drawn as in
+            training, class i with probability proportional to P_c - P_i. As a
+            dict, the number of rows per class label.
+        random_state : int, RandomState instance or None, default=None
+            None goes on with the random state of the fit, so that every call
+            gives new rows; an int gives the same rows at every call.
+
+        Returns
+        -------
+        X : ndarray of shape (n, n_features)
+            Generated rows in the space of :meth:`extract_features`, by ascending
+            class.
+        y : ndarray of shape (n,)
+            Their labels.
+        """
+        check_is_fitted(self)
+        if random_state is None:
+            random_state = self._random_state
+        random_state = check_random_state(random_state)
+        if self._pool is None:
+            raise ValueError("Nothing to sample: no class was generated in fit.")
+        counts = self._counts(n, random_state)
+        labels = self.classes_[self._lots.classes.numpy()]
+        return self._generate(counts, random_state), np.repeat(labels, counts)
+
+    def extract_features(self, X):
+        """Map rows into the space in which rows are generated.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            As in `fit`.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out)
+            F(x); the rows themselves where there is no feature extractor.
+        """
+        check_is_fitted(self)
+        X = self._check_rows(X)
+        if self.feature_extractor_ is None:
+            return X
+        return self._through(X, self.feature_extractor_).numpy()
+
+    def _check_rows(self, X):
+        X, _ = as_rows(X, self._image_shape)
+        return validate_data(self, X, reset=False)
+
+    def _through(self, X, *networks):
+        """Rows X (n, n_features), scaled, through the networks, on the CPU."""
+        device = next(self.classifier_.parameters()).device
+        blocks = []
+        with torch.no_grad():
+            for block in gen_batches(len(X), BLOCK):
+                x = self._scaling.forward(X[block]).to(device)
+                for network in networks:
+                    x = network(x)
+                blocks.append(x.cpu())
+        return torch.cat(blocks)
+
+    def _probabilities(self, X):
+        """M(x), (n, n_classes), float64."""
+        networks = [self.feature_extractor_, self.classifier_]
+        scores = self._through(X, *[n for n in networks if n is not None])
+        return scores.double().softmax(1).numpy()
+
+    def _counts(self, n, random_state):
+        """Rows per generated class from `sample`'s n."""
+        labels = self.classes_[self._lots.classes.numpy()].tolist()
+        if not isinstance(n, Mapping):
+            _check_count(n)
+            return random_state.multinomial(n, self._deficit / self._deficit.sum())
+        unknown = [label for label in n if label not in labels]
+        if unknown:
+            raise ValueError(
+                f"n asks for rows of {unknown}, but the generated classes are {labels}."
+            )
+        for count in n.values():
+            _check_count(count)
+        return np.array([n.get(label, 0) for label in labels])
+
+    def _generate(self, counts, random_state):
+        """Rows of the generated classes, (sum of counts, d), class by class."""
+        rng = run_generator(random_state)
+        convex = isinstance(self.generator_, ConvexGenerator)
+        blocks = []
+        pools = self._pool.split(self._lots.sizes.tolist())
+        with torch.no_grad():
+            for k, (count, pool) in enumerate(zip(counts, pools, strict=True)):
+                wide = max(self._pool.shape[1], self.generator_.n_sources)
+                low, high = pool.amin(0), pool.amax(0)
+                for block in gen_batches(int(count), max(1, CHUNK_VALUES // wide)):
+                    label = torch.full((block.stop - block.start,), k)
+                    rows = self.generator_(self._lots.of(label, rng), self._pool)
+                    # A sum of products can pass the extremes by its last bit.
+                    blocks.append(rows.clamp(low, high) if convex else rows)
+        rows = torch.cat([*blocks, self._pool[:0]])
+        if convex or self.feature_extractor_ is not None:
+            return rows.numpy()
+        return self._scaling.inverse(rows)
+
+
+def _check_count(n):
+    if not isinstance(n, Integral) or n < 1:
+        raise ValueError(f"n must be a positive integer, or a dict of them, got {n!r}.")

@@ -1,0 +1,132 @@
+"""The players' networks, from the defaults or from users' builders, checked once."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from . import _networks
+
+NETWORKS = ("feature_extractor", "classifier", "discriminator", "generator")
+SHARPNESS = 4.0
+N_FEATURES_OUT = 512
+
+
+def make_networks(params, n_features, image_shape, n_classes, sizes, rng):
+    """F, M, D and G by parameter name; a player that does not take part is None.
+
+    `params` has the estimator's parameters as attributes, `sizes` holds the
+    number of rows of each class that is generated.
+    """
+    f = _feature_extractor(params.feature_extractor, n_features, image_shape, rng)
+    if f is not None:
+        n_features = _output(f, "feature_extractor", n_features).shape[1]
+    hidden = hidden_sizes(params.hidden_layer_sizes, n_features)
+    dense = partial(_networks.mlp, sizes=hidden, rng=rng)
+    m = _make("classifier", params.classifier, dense, n_features, n_classes)
+    d = g = None
+    if sizes:
+        n_in = n_features + n_classes
+        d = _make("discriminator", params.discriminator, dense, n_in, 1)
+        g = _generator(params, n_features, n_classes, sizes, hidden, rng)
+    return dict(zip(NETWORKS, (f, m, d, g), strict=True))
+
+
+def hidden_sizes(sizes, n_features):
+    """Widths of M's and D's hidden layers, from the data where they are "auto"."""
+    if isinstance(sizes, str):
+        return _networks.default_sizes(n_features)
+    sizes = tuple(np.atleast_1d(sizes).tolist())
+    if not sizes or not all(isinstance(n, int) and n > 0 for n in sizes):
+        raise ValueError(f"hidden_layer_sizes must be positive integers, got {sizes}.")
+    return sizes
+
+
+def check_builders(params):
+    """Refuse networks given as instances: they could not be cloned or seeded."""
+    for name in NETWORKS:
+        value = getattr(params, name)
+        if isinstance(value, nn.Module):
+            raise TypeError(
+                f"{name} must be a builder, a class or function called as "
+                f"{name}(n_in, n_out) that returns a torch.nn.Module; got an "
+                f"instance of {type(value).__name__}. Pass a function that makes it."
+            )
+
+
+def _feature_extractor(choice, n_features, image_shape, rng):
+    if choice is None:
+        return None
+    n_out = min(N_FEATURES_OUT, n_features)
+    if callable(choice):
+        n_in = n_features if image_shape is None else image_shape
+        network = _built("feature_extractor", choice, n_in, n_out)
+    elif image_shape is None:
+        network = _networks.dense_features(n_features, n_out, rng)
+    else:
+        network = _networks.conv_features(image_shape, n_out, rng)
+    if image_shape is not None:
+        network = nn.Sequential(nn.Unflatten(1, image_shape), network)
+    shape = tuple(_output(network, "feature_extractor", n_features).shape)
+    if len(shape) != 2 or shape[0] != 2:
+        raise ValueError(
+            f"feature_extractor's network maps 2 rows to shape {shape}, but shape "
+            "(2, n_features_out) was expected."
+        )
+    return network
+
+
+def _generator(params, n_features, n_classes, sizes, hidden, rng):
+    n_in = params.latent_dim + n_classes
+    if params.generator != "convex":
+        default = partial(_networks.unconstrained, sizes=hidden, rng=rng)
+        network = _make("generator", params.generator, default, n_in, n_features)
+        return _networks.ConditionalGenerator(network)
+    trunk, width = _networks.ctmu(n_in, hidden, rng)
+    if params.neighborhood is None:
+        igu = _networks.FullHull(width, sizes, rng)
+    else:
+        igu = _networks.LocalHull(
+            width, n_features, sizes, params.neighborhood, SHARPNESS, rng
+        )
+    return _networks.ConvexGenerator(trunk, igu)
+
+
+def _make(name, choice, default, n_in, n_out):
+    """A network that maps (m, n_in) to (m, n_out), or None."""
+    if choice is None:
+        return None
+    if not callable(choice):
+        return default(n_in, n_out)
+    network = _built(name, choice, n_in, n_out)
+    shape = tuple(_output(network, name, n_in).shape)
+    if shape != (2, n_out):
+        raise ValueError(
+            f"{name}'s network maps shape (2, {n_in}) to shape {shape}, but "
+            f"shape (2, {n_out}) was expected."
+        )
+    if not any(p.requires_grad for p in network.parameters()):
+        raise ValueError(f"{name}'s network has no parameters to train.")
+    return network
+
+
+def _built(name, builder, n_in, n_out):
+    network = builder(n_in, n_out)
+    if not isinstance(network, nn.Module):
+        raise TypeError(
+            f"{name} must return a torch.nn.Module when called as "
+            f"{name}({n_in}, {n_out}); it returned {type(network).__name__}."
+        )
+    return network.to("cpu", torch.float32)
+
+
+def _output(network, name, n_in):
+    """What the network makes of two rows of zeros."""
+    with torch.no_grad():
+        try:
+            return network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"{name}'s network fails on input of shape (2, {n_in}): {error}"
+            ) from error

@@ -1,0 +1,50 @@
+"""Tables in and out: generated rows in the container and dtypes of the caller."""
+
+import numpy as np
+
+
+def container(data, array):
+    """`data` where it is a frame, a series or a list, else its validated `array`."""
+    return data if hasattr(data, "iloc") or isinstance(data, list) else array
+
+
+def template(data):
+    """A container of the kind of `data`, without its rows."""
+    return data.iloc[:0] if hasattr(data, "iloc") else data[:0]
+
+
+def fill(empty, values):
+    """`values`, an ndarray, in the kind of container that `template` made."""
+    if isinstance(empty, list):
+        return values.tolist()
+    if hasattr(empty, "columns"):
+        columns = zip(values.T, empty.dtypes, strict=True)
+        # By position, as names need not be unique.
+        frame = type(empty)({i: _cast(v, dtype) for i, (v, dtype) in enumerate(columns)})
+        return frame.set_axis(empty.columns, axis=1)
+    if hasattr(empty, "iloc"):
+        return type(empty)(_cast(values, empty.dtype), name=empty.name)
+    return _cast(values, empty.dtype)
+
+
+def extend(data, values):
+    """`data` as it is, followed by `values`; the index of a frame starts anew."""
+    new = fill(template(data), values)
+    if isinstance(data, list):
+        return data + new
+    if hasattr(data, "iloc"):
+        import pandas as pd
+
+        return pd.concat([data, new], ignore_index=True)
+    return np.concatenate([data, new])
+
+
+def _cast(values, dtype):
+    """`values` in `dtype`; for integers the nearest one, not the next towards 0."""
+    if getattr(dtype, "kind", "O") in "iub" and values.dtype.kind == "f":
+        values = np.rint(values)
+    if isinstance(dtype, np.dtype):
+        return values.astype(dtype)
+    import pandas as pd
+
+    return pd.array(values, dtype=dtype)

@@ -1,0 +1,318 @@
+"""Algorithm 1: the game between F, M, D and G, one round after the other.
+
+A round is drawn first and played afterwards, so it is a deterministic function
+of its draws. Every network is in evaluation mode but for the player that moves.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ._losses import classifier_loss, discriminator_loss, realism_loss
+
+BLOCK = 4096
+
+
+class Player:
+    """A network and its optimiser: `train()`, a loss, then `step(loss)`."""
+
+    def __init__(self, network, optimizer):
+        self.network = network.eval()
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.optimizer = optimizer(self.parameters) if self.parameters else None
+
+    def __call__(self, *inputs):
+        return self.network(*inputs)
+
+    def train(self):
+        self.network.train()
+
+    def step(self, loss):
+        """One step down the gradient, of this player's parameters alone."""
+        self.optimizer.zero_grad()
+        loss.backward(inputs=self.parameters)
+        self.optimizer.step()
+        self.network.eval()
+
+
+@dataclass
+class Draw:
+    """What m rows are generated from. Labels ascend: each class is one slice."""
+
+    z: torch.Tensor  # (m, l) noise
+    y: torch.Tensor  # (m,) class indices
+    code: torch.Tensor  # (m, c) one-hot labels
+    rows: torch.Tensor  # (m,) for each label, a row of its class, by position in the pool
+    sizes: list  # rows per generated class
+
+
+@dataclass
+class Lots:
+    """Draws labels, noise and rows for the generated classes."""
+
+    classes: torch.Tensor  # (g,) class indices, ascending
+    sizes: torch.Tensor  # (g,) rows n_i of each, in pool order
+    n_classes: int
+    latent_dim: int
+    device: torch.device
+
+    def by_frequency(self, frequency, m, rng):
+        """m labels by frequency, (g,), with their draw."""
+        k = torch.multinomial(frequency, m, replacement=True, generator=rng)
+        return self.of(k.sort().values, rng)
+
+    def of(self, k, rng):
+        """Noise and rows for ascending labels, positions among the generated classes."""
+        m = len(k)
+        z = torch.randn(m, self.latent_dim, generator=rng, dtype=torch.float32)
+        u = torch.rand(m, generator=rng, dtype=torch.float64)
+        first = self.sizes.cumsum(0) - self.sizes
+        rows = first[k] + (u * self.sizes[k]).long()
+        y = self.classes[k]
+        code = torch.eye(self.n_classes, dtype=torch.float32)[y]
+        z, y, code, rows = (t.to(self.device) for t in (z, y, code, rows))
+        return Draw(z, y, code, rows, k.bincount(minlength=len(self.sizes)).tolist())
+
+
+@dataclass
+class Round:
+    """All random choices of one round."""
+
+    x: torch.Tensor  # (b, d) real rows, B_d
+    y: torch.Tensor  # (b,) their labels, Y_d
+    generated: Draw  # for M and D, B_n and Y_n
+    adversarial: list  # of Draw, for G, B_g and Y_g
+    real_target: torch.Tensor  # (b,) D's targets, 1 - U(0, s)
+    generated_target: torch.Tensor  # (b,) U(0, s)
+
+
+@dataclass
+class Game:
+    """F, M, D and G (F, D and G may be None), the rows, and the rules."""
+
+    F: Player | None
+    M: Player
+    D: Player | None
+    G: Player | None
+    rows: object  # scaled rows by index, on the device
+    y: torch.Tensor  # (n,) class indices
+    n_generated: torch.Tensor  # (c,) rows to generate per class, n (P_c - P_i)
+    criterion: Callable  # least squares or cross-entropy
+    deception: Callable  # G's loss at M
+    schedule: tuple  # of (play, adversarial draws)
+    generated_weight: float  # of generated against real rows in M's loss
+    discriminator_weight: float  # of L_9 against L_7 + L_8
+    label_smoothing: float
+    latent_dim: int
+    batch_size: int
+    rng: torch.Generator
+    device: torch.device
+
+    def __post_init__(self):
+        self.n = len(self.y)
+        self.batch_size = min(self.batch_size, self.n)
+        self.rounds_per_epoch = -(-self.n // self.batch_size)
+        classes = self.n_generated.nonzero()[:, 0]
+        members = [(self.y == i).nonzero()[:, 0] for i in classes]
+        self.members = torch.cat([*members, classes[:0]])
+        sizes = torch.tensor([len(m) for m in members], dtype=torch.long)
+        n_classes = len(self.n_generated)
+        self.lots = Lots(classes, sizes, n_classes, self.latent_dim, self.device)
+        self.deficit = self.n_generated[classes].double()
+        self.equal = torch.ones_like(self.deficit)
+        self.labels = self.y.to(self.device)
+        self.codes = torch.eye(n_classes, dtype=torch.float32).to(self.device)
+        self.goals = [("g_m", self.at_classifier, 1.0)]
+        if self.D:
+            goal = ("g_d", self.at_discriminator, self.discriminator_weight)
+            self.goals.append(goal)
+        self.look()
+
+    # One round ------------------------------------------------------------
+
+    def plain_round(self, r):
+        """Without a generator: M on real rows."""
+        return self.m_step(m_real=(r.x, r.y, 1.0))
+
+    def joint_round(self, r):
+        """One step per player; D sees as many real as generated rows of a class."""
+        d = r.generated
+        x = self.generate(d)
+        record = self.m_step(
+            m_real=(r.x, r.y, 1.0), m_generated=(x, d.y, self.generated_weight)
+        )
+        record |= self.d_step(
+            d_real=(self.pool[d.rows], d.code, r.real_target),
+            d_generated=(x, d.code, r.generated_target),
+        )
+        return record | self.g_step(r.adversarial[0], self.goals)
+
+    def alternating_round(self, r):
+        """Lines 7 to 15 as printed, a step for each."""
+        d = r.generated
+        record = self.m_step(m_real=(r.x, r.y, 1.0))  # 9
+        record |= self.d_step(d_real=(r.x, self.codes[r.y], r.real_target))
+        x = self.generate(d)
+        record |= self.m_step(m_generated=(x, d.y, self.generated_weight))  # 11
+        record |= self.d_step(d_generated=(x, d.code, r.generated_target))
+        steps = [
+            self.g_step(draw, [goal])  # 14, 15: the same z and labels
+            for draw in r.adversarial
+            for goal in self.goals
+        ]
+        for name, _, _ in self.goals:
+            losses = [step[name] for step in steps if name in step]
+            record[name] = sum(losses) / len(losses)
+        return record
+
+    # One step -------------------------------------------------------------
+
+    def f_step(self, x, y):
+        """Line 4: F learns through a fixed M."""
+        self.F.train()
+        p = self.M(self.F(x)).softmax(1)
+        loss = classifier_loss(self.criterion, p, y).mean()
+        self.F.step(loss)
+        return {"f": loss.detach()}
+
+    def m_step(self, **batches):
+        """M learns on named batches of (rows, labels, weight): L_1 to L_4."""
+        xs, ys, weights = zip(*batches.values(), strict=True)
+        self.M.train()
+        p = self.M(torch.cat(xs)).softmax(1)
+        losses = classifier_loss(self.criterion, p, torch.cat(ys))
+        return self._weighted_step(self.M, batches, losses, weights)
+
+    def d_step(self, **batches):
+        """D learns on named batches of (rows, one-hot labels, targets): L_5, L_6."""
+        if self.D is None:
+            return {}
+        xs, codes, targets = map(torch.cat, zip(*batches.values(), strict=True))
+        self.D.train()
+        losses = discriminator_loss(self.criterion, self.judge(xs, codes), targets)
+        return self._weighted_step(self.D, batches, losses, [1.0] * len(batches))
+
+    def g_step(self, draw, goals):
+        """G learns to reach its goals with one draw: L_7 + L_8, L_9."""
+        self.G.train()
+        x = self.G(draw, self.pool)
+        losses = {name: goal(x, draw) for name, goal, _ in goals}
+        self.G.step(sum(weight * losses[name] for name, _, weight in goals))
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def at_classifier(self, x, draw):
+        """L_7 + L_8."""
+        return self.deception(self.criterion, self.M(x).softmax(1), draw.y).mean()
+
+    def at_discriminator(self, x, draw):
+        """L_9."""
+        return realism_loss(self.criterion, self.judge(x, draw.code)).mean()
+
+    def judge(self, x, code):
+        """D(x|i), (m,)."""
+        return self.D(torch.cat([x, code], 1)).sigmoid()[:, 0]
+
+    def generate(self, draw):
+        """G(z|i), (m, d), with G at rest."""
+        with torch.no_grad():
+            return self.G(draw, self.pool)
+
+    def _weighted_step(self, player, batches, losses, weights):
+        sizes = [len(x) for x, *_ in batches.values()]
+        means = [part.mean() for part in losses.split(sizes)]
+        player.step(sum(w * mean for w, mean in zip(weights, means, strict=True)))
+        return {n: m.detach() for n, m in zip(batches, means, strict=True)}
+
+    # Draws ----------------------------------------------------------------
+
+    def batches(self, n_batches):
+        """Positions of real rows, (n_batches, b): a shuffled pass, wrapped around."""
+        order = torch.randperm(self.n, generator=self.rng)
+        wrapped = torch.arange(n_batches * self.batch_size) % self.n
+        return order[wrapped].view(n_batches, self.batch_size)
+
+    def draw_round(self, index):
+        x, y = self.real(index), self.labels[index.to(self.device)]
+        if self.G is None:
+            return Round(x, y, None, [], None, None)
+        generated = self.lots.by_frequency(  # lines 8 and 10
+            self.deficit, self.batch_size, self.rng
+        )
+        adversarial = self.schedule[1](self)  # lines 12 and 13
+        size = (2, self.batch_size)
+        noise = torch.rand(size, generator=self.rng, dtype=torch.float32)
+        noise = self.label_smoothing * noise.to(self.device)
+        return Round(x, y, generated, adversarial, 1 - noise[0], noise[1])
+
+    def mixed_draws(self):
+        """b rows, minority classes equally likely."""
+        return [self.lots.by_frequency(self.equal, self.batch_size, self.rng)]
+
+    def class_draws(self):
+        """The experiments' loop: ceil(b / c) rows for one class after the other."""
+        m = -(-self.batch_size // len(self.n_generated))
+        ks = range(len(self.equal))
+        return [self.lots.of(torch.full((m,), k), self.rng) for k in ks]
+
+    # Rows -----------------------------------------------------------------
+
+    def look(self):
+        """See the rows through F: cache F(X), the pools, and what G keeps of them."""
+        self.features = self.rows.resident
+        if self.F and self.features is not None:
+            self.features = self._through_f(self.features)
+        if self.G:
+            blocks = self.members.split(BLOCK)
+            self.pool = torch.cat([self.real(block) for block in blocks])
+            self.G.network.locate(self.pool)
+
+    def real(self, index):
+        """F(x) of the rows at `index`, positions on the CPU."""
+        if self.features is not None:
+            return self.features[index.to(self.device)]
+        x = self.rows[index]
+        return self._through_f(x) if self.F else x
+
+    def _through_f(self, x):
+        with torch.no_grad():
+            return torch.cat([self.F(block) for block in x.split(BLOCK)])
+
+    # Epochs ---------------------------------------------------------------
+
+    def epochs(self, max_iter, max_rounds):
+        """Play, and yield each epoch's mean losses by name."""
+        play = self.schedule[0] if self.G else Game.plain_round
+        for _ in range(max_iter):
+            n_rounds = min(self.rounds_per_epoch, max_rounds)
+            max_rounds -= n_rounds
+            if n_rounds == 0:
+                return
+            record = {}
+            if self.F and self.F.parameters:  # lines 2 to 5
+                steps = (self._f_batch(index) for index in self.batches(n_rounds))
+                record |= _mean(steps)
+                self.look()
+            rounds = (
+                play(self, self.draw_round(index)) for index in self.batches(n_rounds)
+            )
+            yield record | _mean(rounds)
+
+    def _f_batch(self, index):
+        return self.f_step(self.rows[index], self.labels[index.to(self.device)])
+
+
+def _mean(records):
+    """Means of dicts of scalars on the device, fetched once."""
+    total, count = 0, 0
+    for record in records:
+        total = total + torch.stack(list(record.values()))
+        count += 1
+    return dict(zip(record, (total / count).tolist(), strict=True))
+
+
+SCHEDULES = {
+    "joint": (Game.joint_round, Game.mixed_draws),
+    "algorithm": (Game.alternating_round, Game.mixed_draws),
+    "per_class": (Game.alternating_round, Game.class_draws),
+}

@@ -1,0 +1,95 @@
+"""The losses of the three-player game, one pure function per player.
+
+Every term of equations 4 to 6 compares a network's output with a target. The
+comparison is the only thing in which the least-square game and the
+cross-entropy game (equations 2 and 3) differ, so it is passed in as
+`criterion(outputs, targets)`, elementwise. The class frequencies P_i and
+P_c - P_i in front of the terms are the frequencies with which the game draws
+labels; a mean over rows stands for them.
+
+==========================  ============================  ======================
+function                    least squares                 cross-entropy
+==========================  ============================  ======================
+classifier_loss, real       L_1 (own), L_2 (others)       -J_1, -J_2
+classifier_loss, generated  L_3 (own), L_4 (others)       -J_3, -J_4
+discriminator_loss          L_5 (real), L_6 (generated)   -Q_1, -Q_2
+a deception (DECEPTIONS)    L_7 (own), L_8 (others)       the same targets
+realism_loss                L_9                           the same target
+==========================  ============================  ======================
+
+Shapes: p (b, c) class probabilities by M, y (b,) class indices, d (b,)
+probabilities by D. Each function returns one loss per row, (b,), the mean over
+the outputs of that row.
+"""
+
+import torch
+import torch.nn.functional as F
+
+TINY = 1e-12
+
+
+def least_squares(outputs, targets):
+    """(o - t)^2, elementwise: equations 4 to 6."""
+    return F.mse_loss(outputs, targets, reduction="none")
+
+
+def cross_entropy(outputs, targets):
+    """-t log o - (1 - t) log(1 - o), elementwise: equations 2 and 3.
+
+    torch's own binary cross-entropy kills the CUDA context at the first NaN;
+    here NaN goes through, to be reported with the epoch and the player.
+    """
+    log_o = outputs.clamp_min(TINY).log()
+    log_rest = (1 - outputs).clamp_min(TINY).log()
+    return -(targets * log_o + (1 - targets) * log_rest)
+
+
+def one_hot(p, y):
+    """e_i for every row, in the shape of p."""
+    return torch.zeros_like(p).scatter_(1, y[:, None], 1)
+
+
+def classifier_loss(criterion, p, y):
+    """M's loss: output i of a row of class i is to be 1, the others 0.
+
+    L_1 + L_2 on real rows, L_3 + L_4 on generated ones.
+    """
+    return criterion(p, one_hot(p, y)).mean(1)
+
+
+def discriminator_loss(criterion, d, target):
+    """D's loss: L_5 with a target near 1 on real rows, L_6 near 0 on generated."""
+    return criterion(d, target)
+
+
+def realism_loss(criterion, d):
+    """L_9, G's loss at D: generated rows are to pass for real."""
+    return criterion(d, torch.ones_like(d))
+
+
+def complement(criterion, p, y):
+    """L_7 + L_8, G's loss at M as published: ones' complement of the label.
+
+    Algorithm 1, line 14: output i of a generated row of class i is to be 0, all
+    others 1, that of the largest class included (equation 6 leaves it out).
+    """
+    return criterion(p, 1 - one_hot(p, y)).mean(1)
+
+
+def squared(criterion, p, y):
+    """L_7 alone: p_i^2, whichever criterion the other players use."""
+    return _own(p, y) ** 2
+
+
+def log(criterion, p, y):
+    """-log(1 - p_i), the strongest pull where M is sure of class i."""
+    own = _own(p, y)
+    return cross_entropy(own, torch.zeros_like(own))
+
+
+def _own(p, y):
+    return p.gather(1, y[:, None])[:, 0]
+
+
+CRITERIA = {"least_squares": least_squares, "cross_entropy": cross_entropy}
+DECEPTIONS = {"complement": complement, "squared": squared, "log": log}

@@ -1,0 +1,58 @@
+"""The published experiments' parameters."""
+
+_PUBLISHED = {
+    "loss": "least_squares",
+    "generator": "convex",
+    "discriminator": "auto",
+    "classifier": "auto",
+    "feature_extractor": None,
+    "image_shape": (1, 28, 28),
+    "neighborhood": None,
+    "generator_target": "complement",
+    "discriminator_weight": 1.0,
+    "generated_weight": "algorithm",
+    "sampling_strategy": "auto",
+    "schedule": "algorithm",
+    "latent_dim": 100,
+    "hidden_layer_sizes": (256, 128),
+    "max_iter": 89,
+    "max_rounds": None,
+    "batch_size": 32,
+    "learning_rate": 2e-4,
+    "beta_1": 0.5,
+    "beta_2": 0.999,
+    "epsilon": 1e-7,
+    "label_smoothing": 0.1,
+    "early_stopping": False,
+}
+_DATASETS = {"mnist": {}, "fashion_mnist": {"feature_extractor": "conv"}}
+
+
+def published(dataset):
+    """Parameters of the published experiments on `dataset`.
+
+    Algorithm 1 as printed, on the full hull, with the published networks,
+    optimiser and length: 89 epochs, which are 25,098 rounds on 9,000 rows. With
+    ``schedule="per_class"`` on top it is the experiments' own loop.
+
+    Parameters
+    ----------
+    dataset : {"mnist", "fashion_mnist"}
+        The experiment; images of 28 x 28 pixels.
+
+    Returns
+    -------
+    params : dict
+        Keyword arguments of `GAMOClassifier`.
+
+    Examples
+    --------
+    >>> from gamo_sampler import GAMOClassifier, published
+    >>> GAMOClassifier(**published("mnist")).max_iter
+    89
+    """
+    if dataset not in _DATASETS:
+        raise ValueError(
+            f"dataset must be one of {sorted(_DATASETS)}, got {dataset!r}."
+        )
+    return _PUBLISHED | _DATASETS[dataset]

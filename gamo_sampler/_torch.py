@@ -1,0 +1,127 @@
+"""Where numpy meets torch: devices, seeds, and rows that travel to the device."""
+
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
+
+MAX_RESIDENT_ROWS = 2**17
+BLOCK = 4096
+
+_process_rng = threading.RLock()
+
+
+def resolve_device(device):
+    """torch.device of a `device` parameter; "auto" is a GPU where there is one."""
+    if str(device) == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        # Making a tensor is the only test that every kind of device answers.
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device={str(device)!r} cannot be used here ({error}); "
+            "use device='auto' or device='cpu'."
+        ) from error
+
+
+def run_generator(random_state):
+    """The run's own source of randomness, seeded from a numpy RandomState.
+
+    It lives on the CPU whatever the device, so that the draws are the same
+    everywhere.
+    """
+    return torch.Generator().manual_seed(int(random_state.randint(2**31 - 1)))
+
+
+@contextmanager
+def workspace():
+    """torch as training needs it, whatever the caller's grad mode or default device."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield
+
+
+@contextmanager
+def process_rng(rng):
+    """Seed torch's process-wide RNG from `rng` for a block, and put it back after.
+
+    Only networks made by users draw from it, and as all threads share it, one
+    fit at a time does. Must not be entered inside a generator function.
+    """
+    seed = int(torch.randint(2**31 - 1, (), generator=rng))
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    with _process_rng, torch.random.fork_rng(range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            if mps is not None:
+                torch.mps.set_rng_state(mps)
+
+
+@dataclass
+class Scaling:
+    """x -> (x - center) / scale, per column or with one scale for all pixels."""
+
+    center: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of_rows(cls, X):
+        """Zero mean and unit variance per column."""
+        scaler = StandardScaler().fit(X)
+        return cls(scaler.mean_, scaler.scale_)
+
+    @classmethod
+    def of_images(cls, X):
+        """[-1, 1] for all pixels alike: many pixels are constant on their own."""
+        low, high = float(X.min()), float(X.max())
+        return cls(np.float64((low + high) / 2), np.float64((high - low) / 2 or 1))
+
+    def forward(self, X):
+        """Rows of X (n, d) as a float32 tensor on the CPU."""
+        out = torch.empty(X.shape, dtype=torch.float32)
+        for block in gen_batches(len(X), BLOCK):
+            # torch.tensor copies: from_numpy warns about read-only arrays.
+            scaled = (X[block] - self.center) / self.scale
+            out[block] = torch.tensor(scaled.astype(np.float32))
+        return out
+
+    def inverse(self, rows):
+        """Scaled rows (n, d), a tensor, back to the units of X, float64."""
+        return rows.numpy().astype(np.float64) * self.scale + self.center
+
+
+class Rows:
+    """Scaled rows of an array, by index.
+
+    Up to MAX_RESIDENT_ROWS rows live on the device; a longer array stays where
+    the caller has it and gives minibatches.
+    """
+
+    def __init__(self, X, scaling, device):
+        self.X = X
+        self.scaling = scaling
+        self.device = device
+        self.resident = None
+        if len(X) <= MAX_RESIDENT_ROWS:
+            self.resident = scaling.forward(X).to(device)
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, index):
+        """Rows at `index`, a tensor of positions on the CPU."""
+        if self.resident is not None:
+            return self.resident[index.to(self.device)]
+        return self.scaling.forward(self.X[index.numpy()]).to(self.device)

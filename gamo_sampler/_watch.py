@@ -1,0 +1,116 @@
+"""Watching a game: finite losses, validation scores, early stopping."""
+
+import copy
+
+import numpy as np
+import torch
+from imblearn.metrics import geometric_mean_score
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import check_scoring, log_loss
+from sklearn.utils.class_weight import compute_sample_weight
+
+PLAYERS = {
+    "f": "feature_extractor",
+    "m": "classifier",
+    "d": "discriminator",
+    "g": "generator",
+}
+
+
+def check_losses(losses, epoch):
+    """Stop at the first loss that is not finite: nothing after it can be trusted."""
+    for name, value in losses.items():
+        if not np.isfinite(value):
+            raise ValueError(
+                f"The loss of the {PLAYERS[name[0]]} ({name}) became {value} in epoch "
+                f"{epoch}. Lower learning_rate, or look for extreme values in X."
+            )
+
+
+def check_weights(networks, epoch):
+    """The same for the weights, which the last step changed after the last loss."""
+    for player, network in networks.items():
+        if not all(torch.isfinite(p).all() for p in network.parameters()):
+            raise ValueError(
+                f"The weights of the {player} became non-finite in epoch {epoch}. "
+                "Lower learning_rate, or look for extreme values in X."
+            )
+
+
+def hold_out(y, fraction, random_state):
+    """Positions of a stratified validation set, ascending.
+
+    Every class with two rows or more gives at least one and keeps at least one;
+    a class of one row stays in training.
+    """
+    held = []
+    for i in np.unique(y):
+        rows = random_state.permutation(np.flatnonzero(y == i))
+        n_held = min(max(1, round(fraction * len(rows))), len(rows) - 1)
+        held.append(rows[:n_held])
+    held = np.sort(np.concatenate(held))
+    if not len(held):
+        raise ValueError(
+            "early_stopping needs a class with at least 2 rows to validate on."
+        )
+    return held
+
+
+def balanced_log_loss(estimator, X, y):
+    """Minus the log-loss in which every class weighs the same."""
+    return -log_loss(
+        y,
+        estimator.predict_proba(X),
+        sample_weight=compute_sample_weight("balanced", y),
+        labels=estimator.classes_,
+    )
+
+
+class Current(ClassifierMixin, BaseEstimator):
+    """The classifier as it stands while the game goes on, for scorers."""
+
+    def __init__(self, predict_proba, classes):
+        self._predict_proba = predict_proba
+        self.classes_ = classes
+
+    def predict_proba(self, X):
+        return self._predict_proba(X)
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(1)]
+
+
+class Watcher:
+    """Scores every epoch on held-out rows and keeps the best weights."""
+
+    def __init__(self, current, scoring, X, y, patience):
+        self.current = current
+        self.scorer = (
+            balanced_log_loss if scoring is None else check_scoring(current, scoring)
+        )
+        self.X = X
+        self.y = y
+        self.patience = patience
+        self.best_score = -np.inf
+        self.best_epoch = 0
+
+    def scores(self):
+        """The validation score, and GM beside it."""
+        return {
+            "validation_score": float(self.scorer(self.current, self.X, self.y)),
+            "validation_gm": float(
+                geometric_mean_score(self.y, self.current.predict(self.X))
+            ),
+        }
+
+    def wants_to_stop(self, record, networks):
+        """Whether the score has not risen for `patience` epochs."""
+        if record["validation_score"] > self.best_score or not self.best_epoch:
+            self.best_score = record["validation_score"]
+            self.best_epoch = record["epoch"]
+            self.best = copy.deepcopy({k: n.state_dict() for k, n in networks.items()})
+        return record["epoch"] - self.best_epoch >= self.patience
+
+    def restore_best(self, networks):
+        for name, network in networks.items():
+            network.load_state_dict(self.best[name])
