@@ -1,8 +1,8 @@
-"""Generative adversarial minority oversampling, for scikit-learn and imbalanced-learn."""
+"""Generative adversarial minority oversampling for scikit-learn users."""
 
 from ._classifier import GAMOClassifier
 from ._published import published
 from ._sampler import GAMOSampler
+from ._version import __version__
 
-__all__ = ["GAMOClassifier", "GAMOSampler", "published"]
-__version__ = "0.1.0"
+__all__ = ["GAMOClassifier", "GAMOSampler", "__version__", "published"]

@@ -7,12 +7,92 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import BaseGAMO, rows_to_generate
+from ._docs import documented
 from ._images import as_rows
 
 
+@documented(none=" None trains M alone, the paper's CN.")
 class GAMOClassifier(ClassifierMixin, BaseGAMO):
+    r"""Classifier trained in a game against a generator of minority rows.
+
+    A convex generator G proposes rows G(z|i) = w^T X_i of the smaller classes, the
+    classifier M learns on real and generated rows, and a discriminator D tells
+    them apart; G is rewarded where M errs and D believes. The three players
+    minimise (least squares, equations 4 to 6)
+
+    .. math:: L_M = \sum_i L_{i1} + L_{i2} + L_{i3} + L_{i4}, \quad
+              L_D = \sum_i L_{i5} + L_{i6}, \quad
+              L_G = \sum_{i \ne c} L_{i7} + L_{i8} + L_{i9}.
+
+    Parameters
+    ----------
+    %(parameters)s
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    n_features_in_ : int
+        Number of features; of an image, all its values.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where X was a frame with names.
+    n_iter_ : int
+        Number of epochs played.
+    history_ : list of dict
+        Per epoch: `epoch`; the mean losses `m_real`, `m_generated`, `d_real`,
+        `d_generated`, `g_m` (G's at M), `g_d` (G's at D) and `f`, those of the
+        players that take part; with `early_stopping` also `validation_score` and
+        `validation_gm`, the geometric mean of the recalls.
+    classifier_, generator_, discriminator_, feature_extractor_ : torch.nn.Module
+        The trained networks, on the CPU; None for a player that took no part.
+    device_ : torch.device
+        Where they were trained.
+
+    See Also
+    --------
+    GAMOSampler : The generator of the same game, as an over-sampler.
+
+    Notes
+    -----
+    M is trained as if the classes occurred as `sampling_strategy` asks, equally
+    often by default, and so are its probabilities.
+
+    %(notes)s
+
+    References
+    ----------
+    .. [1] S. S. Mullick, S. Datta, S. Das, "Generative Adversarial Minority
+       Oversampling", ICCV 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from gamo_sampler import GAMOClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X, y = X[:110], y[:110]  # 50, 50 and 10 rows
+    >>> classifier = GAMOClassifier(random_state=0).fit(X, y)
+    >>> classifier.predict(X[[0, 60, 105]])
+    array([0, 1, 2])
+    """
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
+        """Train the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, or images as an array of shape (n_samples, height, width),
+            (n_samples, channels, height, width) or
+            (n_samples, height, width, channels).
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        self : GAMOClassifier
+            The fitted classifier.
+        """
         X, image_shape = as_rows(X, self.image_shape)
         X, y = validate_data(self, X, y, ensure_min_samples=2)
         check_classification_targets(y)
@@ -23,9 +103,33 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         return self
 
     def predict_proba(self, X):
+        """M's probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            As in `fit`.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
         check_is_fitted(self)
         return self._probabilities(self._check_rows(X))
 
     def predict(self, X):
+        """The most probable labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            As in `fit`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels.
+        """
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(1)]

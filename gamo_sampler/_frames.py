@@ -20,7 +20,8 @@ def fill(empty, values):
     if hasattr(empty, "columns"):
         columns = zip(values.T, empty.dtypes, strict=True)
         # By position, as names need not be unique.
-        frame = type(empty)({i: _cast(v, dtype) for i, (v, dtype) in enumerate(columns)})
+        cast = [_cast(column, dtype) for column, dtype in columns]
+        frame = type(empty)(dict(enumerate(cast)))
         return frame.set_axis(empty.columns, axis=1)
     if hasattr(empty, "iloc"):
         return type(empty)(_cast(values, empty.dtype), name=empty.name)

@@ -43,7 +43,7 @@ class Draw:
     z: torch.Tensor  # (m, l) noise
     y: torch.Tensor  # (m,) class indices
     code: torch.Tensor  # (m, c) one-hot labels
-    rows: torch.Tensor  # (m,) for each label, a row of its class, by position in the pool
+    rows: torch.Tensor  # (m,) positions in the pool: a row of each label's class
     sizes: list  # rows per generated class
 
 
@@ -63,7 +63,7 @@ class Lots:
         return self.of(k.sort().values, rng)
 
     def of(self, k, rng):
-        """Noise and rows for ascending labels, positions among the generated classes."""
+        """Noise and rows for ascending k, positions among the generated classes."""
         m = len(k)
         z = torch.randn(m, self.latent_dim, generator=rng, dtype=torch.float32)
         u = torch.rand(m, generator=rng, dtype=torch.float64)

@@ -30,9 +30,7 @@ def linear(n_in, n_out, rng, bias=True):
 
 
 def conv(n_in, n_out, size, rng):
-    layer = skip_init(
-        nn.Conv2d, n_in, n_out, size, padding="same", dtype=torch.float32
-    )
+    layer = skip_init(nn.Conv2d, n_in, n_out, size, padding="same", dtype=torch.float32)
     return _glorot(layer, rng)
 
 
@@ -178,8 +176,8 @@ class FullHull(nn.Module):
 
     def forward(self, code, draw):
         parts = zip(self.units, code.split(draw.sizes), strict=True)
-        # Absent classes are left out, so that their parameters get no gradient.
-        return [unit(part).softmax(1) for unit, part in parts if len(part)]  # (m_i, n_i)
+        # (m_i, n_i) each; absent classes are left out and get no gradient.
+        return [unit(part).softmax(1) for unit, part in parts if len(part)]
 
     def mix(self, weights, draw, pool):
         classes = zip(pool.split(self.sizes), draw.sizes, strict=True)

@@ -11,11 +11,83 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import BaseGAMO, rows_to_generate
+from ._docs import documented
 from ._frames import container, extend, fill, template
 from ._images import as_rows
 
 
+@documented()
 class GAMOSampler(BaseGAMO, BaseOverSampler):
+    r"""Over-sample the smaller classes with the generator of a three-player game.
+
+    The game is that of :class:`GAMOClassifier`. The weights w of the convex
+    generator are learned on scaled rows and applied to the rows as they came, so
+    that each generated row
+
+    .. math:: G(z|i) = w^T X_i, \quad w \ge 0, \quad \sum_j w_j = 1
+
+    is a convex combination of rows of its class, in their units (equation 1).
+    Integer columns keep their type, rounded to the nearest integer.
+
+    Parameters
+    ----------
+    %(parameters)s
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Number of rows that were generated, per label.
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    n_features_in_ : int
+        Number of features; of an image, all its values.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where X was a frame with names.
+    n_iter_ : int
+        Number of epochs played.
+    history_ : list of dict
+        Mean losses per epoch, as in :class:`GAMOClassifier`.
+    classifier_, generator_, discriminator_, feature_extractor_ : torch.nn.Module
+        The trained networks, on the CPU; None for a player that took no part.
+    device_ : torch.device
+        Where they were trained.
+
+    See Also
+    --------
+    GAMOClassifier : The classifier of the same game.
+    imblearn.over_sampling.SMOTE : Points between a row and one of its neighbours.
+
+    Notes
+    -----
+    The rows of the smaller classes are kept in the fitted sampler, for `sample`.
+
+    %(notes)s
+
+    References
+    ----------
+    .. [1] S. S. Mullick, S. Datta, S. Das, "Generative Adversarial Minority
+       Oversampling", ICCV 2019.
+
+    Examples
+    --------
+    >>> from imblearn.pipeline import Pipeline
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from gamo_sampler import GAMOSampler
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X, y = X[:110], y[:110]  # 50, 50 and 10 rows
+    >>> sampler = GAMOSampler(random_state=0)
+    >>> X_resampled, y_resampled = sampler.fit_resample(X, y)
+    >>> X_resampled.shape
+    (150, 4)
+    >>> X_more, y_more = sampler.sample({2: 5})
+    >>> y_more
+    array([2, 2, 2, 2, 2])
+    >>> model = Pipeline([("gamo", sampler), ("clf", LogisticRegression())])
+    >>> model.fit(X, y).predict(X[:2])
+    array([0, 0])
+    """
+
     _parameter_constraints: dict = {
         **BaseGAMO._parameter_constraints,
         "generator": [StrOptions({"convex", "unconstrained"}), callable],
@@ -23,11 +95,43 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
+        """Check the data; :meth:`fit_resample` is what trains.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        self : GAMOSampler
+            The sampler, with `sampling_strategy_`.
+        """
         self._check_X_y(X, y)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_resample(self, X, y):
+        """Train the generator and append the rows that `sampling_strategy` asks for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; with a `feature_extractor` also images, as in
+            :meth:`GAMOClassifier.fit`.
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        X_resampled : same type as X, of shape (n_samples + n_generated, n_features)
+            The rows of X, untouched and in order, then the generated ones by
+            class. With a `feature_extractor`, an ndarray of F's features of both.
+        y_resampled : same type as y, of shape (n_samples + n_generated,)
+            Their labels.
+        """
         rows, labels, image_shape = self._check_X_y(X, y)
         self._warn_of_sizes(labels)
         new_rows, new_labels = self._fit_resample(rows, labels, image_shape)
@@ -40,11 +144,42 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
         return extend(X, new_rows), extend(y, self._encode(new_labels))
 
     def sample(self, n, *, random_state=None):
+        """Generate more rows with the fitted generator, without training again.
+
+        Parameters
+        ----------
+        n : int or dict
+            As an int, the number of rows in all; their classes are drawn as in
+            training, class i with probability proportional to P_c - P_i. As a
+            dict, the number of rows per class label.
+        random_state : int, RandomState instance or None, default=None
+            None goes on with the random state of the fit, so that every call
+            gives new rows; an int gives the same rows at every call.
+
+        Returns
+        -------
+        X : same type as the X_resampled of `fit_resample`, of shape (n, n_features)
+            Generated rows, by ascending class.
+        y : same type as y, of shape (n,)
+            Their labels.
+        """
         rows, labels = super().sample(n, random_state=random_state)
         X, y = self._templates
         return fill(X, rows), fill(y, self._encode(labels))
 
     def get_feature_names_out(self, input_features=None):
+        """Names of the resampled columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the input's columns, where there is no feature extractor.
+
+        Returns
+        -------
+        names : ndarray of str
+            The input's names, or numbered ones for F's features.
+        """
         check_is_fitted(self)
         if self.feature_extractor is None:
             return super().get_feature_names_out(input_features)

@@ -1,0 +1,116 @@
+"""The parameters that both estimators document alike."""
+
+PARAMETERS = """loss : {"least_squares", "cross_entropy"}, default="least_squares"
+        The game of equations 4 to 6, or that of equations 2 and 3.
+    generator : {"convex", "unconstrained"} or callable, default="convex"
+        G. "convex" is the paper's: a shared trunk on noise and label, and convex
+        weights over real rows of the class (equation 1). "unconstrained" maps
+        noise and label to a row directly. A callable builds such a network, see
+        Notes.%(none)s
+    discriminator : "auto", callable or None, default="auto"
+        D. None plays without it (the paper's GAMO without D).
+    classifier : "auto" or callable, default="auto"
+        M.
+    feature_extractor : {"conv"}, callable or None, default=None
+        F, which maps rows to the space in which the game is played. None plays
+        on the rows themselves. "conv" is two convolutions and a dense layer for
+        images, the dense layer alone for rows without `image_shape`. An epoch
+        with F trains F through a fixed M first, then plays on F(X).
+    image_shape : tuple of 3 int, default=None
+        (channels, height, width), for rows that are images. Images share one
+        scale for all pixels, [-1, 1]; other rows are standardised per column.
+    neighborhood : int or None, default=10
+        Number of rows that a generated row is mixed of: a random row of the class
+        and its nearest neighbours of that class, all rows of a smaller class.
+        None is the paper's full hull: all rows of the class.
+    generator_target : {"complement", "squared", "log"}, default="complement"
+        G's loss at M for a row of class i with probabilities p: the loss against
+        the ones' complement of the label (as published), p_i^2, or
+        -log(1 - p_i), in ascending order of strength where M is sure.
+    discriminator_weight : float, default=1.0
+        Weight of G's loss at D (L_9) against its loss at M (L_7 + L_8).
+    generated_weight : {"objective", "algorithm"} or float, default="objective"
+        Weight of the generated batch against the real one in M's loss.
+        "objective" is equation 3: generated rows over real rows. "algorithm" is
+        1, the equal batches of Algorithm 1.
+    sampling_strategy : float, str, dict or callable, default="auto"
+        Which classes are generated, and how much they weigh, as in
+        imbalanced-learn. A float f raises every class below round(f x largest
+        class) to that size, for any number of classes.
+    schedule : {"joint", "algorithm", "per_class"}, default="joint"
+        The steps of a round. "joint": one per player on real and generated rows
+        together, with as many real as generated rows of a class for D.
+        "algorithm": M and D on real rows, M and D on generated rows, G against M,
+        G against D, as in Algorithm 1. "per_class": the same with G's two steps
+        for one class after the other, as in the published experiments.
+    latent_dim : int, default=100
+        Length of the noise vector z.
+    hidden_layer_sizes : "auto" or tuple of int, default="auto"
+        Widths of the hidden layers of M and D. G's trunk has two layers: the first
+        width, and half the last one. "auto" takes the power of two at or above
+        twice the number of features, between 32 and 256, and half of it.
+    max_iter : int, default=100
+        Number of epochs. An epoch is ceil(n_samples / batch_size) rounds.
+    max_rounds : int or None, default=2000
+        Greatest number of rounds in the whole fit. None is no limit.
+    batch_size : int, default=32
+        Real rows, and generated rows, per round.
+    learning_rate : float, default=1e-3
+        Adam's step size, for all players.
+    beta_1 : float, default=0.5
+        Adam's decay of the gradient's mean.
+    beta_2 : float, default=0.999
+        Adam's decay of the squared gradient's mean.
+    epsilon : float, default=1e-7
+        Adam's constant for numerical stability.
+    label_smoothing : float, default=0.1
+        D's targets are drawn from [1 - label_smoothing, 1] for real rows and
+        [0, label_smoothing] for generated ones. G's own target is 1.
+    early_stopping : bool, default=False
+        Whether to hold rows out, score M on them after every epoch, stop when the
+        score no longer rises, and go back to the best weights.
+    validation_fraction : float, default=0.1
+        Share of each class that is held out, at least one row of a class of two
+        or more. Only used with `early_stopping`.
+    n_iter_no_change : int, default=10
+        Epochs without a better score before stopping. Only used with
+        `early_stopping`.
+    scoring : str, callable or None, default=None
+        A scikit-learn scorer. None is minus the log-loss with all classes weighing
+        the same. Only used with `early_stopping`.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar, 2 prints a line per epoch.
+    random_state : int, RandomState instance or None, default=None
+        Seeds all draws. The same seed gives the same bits on a CPU with the same
+        number of torch threads.
+    device : str or torch.device, default="auto"
+        Where to train. "auto" is a GPU where there is one, else the CPU."""
+
+NOTES = """A network given as a parameter is a builder, a class or function called as
+    ``builder(n_in, n_out)`` that returns a `torch.nn.Module`. It maps (m, n_in) to
+    (m, n_out) scores; softmax and sigmoid are applied for it. With d the number of
+    features (of F where there is one) and c the number of classes:
+
+    =================  ======================================  =================
+    parameter          n_in                                    n_out
+    =================  ======================================  =================
+    classifier         d                                       c
+    discriminator      d + c, a row and its one-hot label      1
+    generator          latent_dim + c, noise and one-hot       d
+                       label
+    feature_extractor  n_features, or `image_shape`            a suggestion; d is
+                                                               what it returns
+    =================  ======================================  ================="""
+
+
+def documented(none=""):
+    """Class decorator: the shared parameters and notes into the docstring."""
+
+    def fill(cls):
+        if cls.__doc__:  # python -OO has none
+            parameters = PARAMETERS.replace("%(none)s", none)
+            text = cls.__doc__.replace("%(parameters)s", parameters)
+            cls.__doc__ = text.replace("%(notes)s", NOTES)
+        return cls
+
+    return fill
