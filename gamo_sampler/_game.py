@@ -131,6 +131,10 @@ class Game:
 
     # One round ------------------------------------------------------------
 
+    def play(self, r):
+        """Play one round by the schedule; the mean losses of its steps, by name."""
+        return (self.schedule[0] if self.G else Game.plain_round)(self, r)
+
     def plain_round(self, r):
         """Without a generator: M on real rows."""
         return self.m_step(m_real=(r.x, r.y, 1.0))
@@ -282,7 +286,6 @@ class Game:
 
     def epochs(self, max_iter, max_rounds):
         """Play, and yield each epoch's mean losses by name."""
-        play = self.schedule[0] if self.G else Game.plain_round
         for _ in range(max_iter):
             n_rounds = min(self.rounds_per_epoch, max_rounds)
             max_rounds -= n_rounds
@@ -294,7 +297,7 @@ class Game:
                 record |= _mean(steps)
                 self.look()
             rounds = (
-                play(self, self.draw_round(index)) for index in self.batches(n_rounds)
+                self.play(self.draw_round(index)) for index in self.batches(n_rounds)
             )
             yield record | _mean(rounds)
 

@@ -7,24 +7,26 @@ import pytest
 import torch
 
 from gamo_sampler import GAMOClassifier
-from gamo_sampler._game import SCHEDULES
 
 from .transcription import PlainGame
 
+SMALL = {"batch_size": 8, "latent_dim": 5, "hidden_layer_sizes": (16, 8)}
 ADAM = {"learning_rate": 1e-3, "beta_1": 0.5, "beta_2": 0.999, "epsilon": 1e-7}
 
 
-def make_game(X, y, seed=0, **parameters):
+def make_game_of(X, y, **parameters):
     """The game that a classifier would play, not yet played."""
-    estimator = GAMOClassifier(
-        batch_size=8, latent_dim=5, hidden_layer_sizes=(16, 8), **ADAM, **parameters
-    )
+    estimator = GAMOClassifier(**parameters)
     estimator.classes_ = np.unique(y)
     estimator._image_shape = None
     estimator.device_ = torch.device("cpu")
     counts = np.bincount(y)
     targets = dict(enumerate(counts.max() - counts))
-    return estimator._make_game(X, y, targets, torch.Generator().manual_seed(seed))
+    return estimator._make_game(X, y, targets, torch.Generator().manual_seed(0))
+
+
+def make_game(X, y, **parameters):
+    return make_game_of(X, y, **SMALL, **ADAM, **parameters)
 
 
 def in_double(game):
@@ -77,9 +79,8 @@ def test_rounds_equal_the_plain_transcription(
     game = in_double(game)
     plain = PlainGame(game, loss, target, 1e-3, (0.5, 0.999), 1e-7)
     before = copy.deepcopy(game.G.network.state_dict())
-    play_round, _ = SCHEDULES[schedule]
     for r in rounds(game, 6):
-        play_round(game, r)
+        game.play(r)
         getattr(plain, schedule)(r)
     for fast, slow in [(game.M, plain.M), (game.D, plain.D), (game.G, plain.G)]:
         if slow is None:
@@ -90,3 +91,183 @@ def test_rounds_equal_the_plain_transcription(
             torch.testing.assert_close(got, tensor, rtol=1e-6, atol=1e-9, msg=name)
     after = game.G.network.state_dict()
     assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+class Stateful(torch.nn.Module):
+    """A dense network with batch statistics and dropout, as a user may bring."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Linear(n_in, 8),
+            torch.nn.BatchNorm1d(8),
+            torch.nn.Dropout(0.2),
+            torch.nn.Linear(8, n_out),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def snapshot(game):
+    return {
+        name: copy.deepcopy(getattr(game, name).network.state_dict()) for name in "MDG"
+    }
+
+
+def moved(before, after):
+    return {
+        name
+        for name in before
+        if any(not torch.equal(before[name][k], after[name][k]) for k in before[name])
+    }
+
+
+@pytest.mark.parametrize("neighborhood", [None, 4])
+def test_each_step_moves_only_its_player(table, neighborhood):
+    """Running statistics included: a player that rests is in evaluation mode."""
+    with torch.random.fork_rng():
+        game = make_game(
+            *table,
+            classifier=Stateful,
+            discriminator=Stateful,
+            neighborhood=neighborhood,
+        )
+        [index] = game.batches(1)
+        r = game.draw_round(index)
+        d = r.generated
+        steps = {
+            "M": lambda: game.m_step(m_real=(r.x, r.y, 1.0)),
+            "D": lambda: game.d_step(d_real=(r.x, game.codes[r.y], r.real_target)),
+            "G": lambda: game.g_step(d, game.goals),
+            "": lambda: game.generate(d),
+        }
+        for player, step in steps.items():
+            before = snapshot(game)
+            step()
+            assert moved(before, snapshot(game)) == set(player)
+
+
+def test_feature_extractor_learns_through_a_fixed_classifier(table):
+    game = make_game(*table, feature_extractor="conv")
+    before = snapshot(game)
+    f = copy.deepcopy(game.F.network.state_dict())
+    [index] = game.batches(1)
+    game.f_step(game.rows[index], game.labels[index])
+    assert moved(before, snapshot(game)) == set()
+    assert moved({"F": f}, {"F": game.F.network.state_dict()}) == {"F"}
+
+
+def test_an_epoch_with_f_trains_f_first_and_plays_on_its_features(table):
+    game = make_game(*table, feature_extractor="conv")
+    before = game.features.clone(), game.pool.clone(), game.G.network.igu.keys.clone()
+    [record] = game.epochs(1, 100)
+    assert list(record) == [
+        "f",
+        "m_real",
+        "m_generated",
+        "d_real",
+        "d_generated",
+        "g_m",
+        "g_d",
+    ]
+    with torch.no_grad():
+        expected = game.F(game.rows.resident)
+    torch.testing.assert_close(game.features, expected)
+    torch.testing.assert_close(game.pool, expected[game.members])
+    after = game.features, game.pool, game.G.network.igu.keys
+    assert not any(torch.equal(b, a) for b, a in zip(before, after, strict=True))
+
+
+def test_labels_are_drawn_by_the_deficits_and_equally(table):
+    """Algorithm 1: lines 10 and 13."""
+    game = make_game(*table)
+    rng = torch.Generator().manual_seed(1)
+    n = 20_000
+    by_deficit = game.lots.by_frequency(game.deficit, n, rng).sizes
+    np.testing.assert_allclose(np.array(by_deficit) / n, [28 / 61, 33 / 61], atol=0.02)
+    equal = game.lots.by_frequency(game.equal, n, rng).sizes
+    np.testing.assert_allclose(np.array(equal) / n, [0.5, 0.5], atol=0.02)
+
+
+def test_drawn_rows_belong_to_the_class(table):
+    game = make_game(*table)
+    draw = game.lots.by_frequency(game.equal, 5000, torch.Generator().manual_seed(1))
+    drawn = game.members[draw.rows]
+    assert (game.y[drawn] == draw.y).all()
+    assert len(drawn.unique()) == 12 + 7
+
+
+def test_an_epoch_sees_every_row(table):
+    game = make_game(*table)
+    batches = game.batches(game.rounds_per_epoch)
+    assert batches.shape == (8, 8)
+    assert set(batches.flatten().tolist()) == set(range(59))
+
+
+def test_discriminator_sees_as_many_real_as_generated_rows_of_a_class(
+    table, monkeypatch
+):
+    game = make_game(*table)
+    [index] = game.batches(1)
+    r = game.draw_round(index)
+    seen = {}
+
+    def d_step(**batches):
+        seen.update(batches)
+        return {}
+
+    monkeypatch.setattr(game, "d_step", d_step)
+    game.play(r)
+    real, codes, _ = seen["d_real"]
+    generated, generated_codes, _ = seen["d_generated"]
+    assert torch.equal(codes, generated_codes)
+    assert len(real) == len(generated) == 8
+    assert torch.equal(real, game.pool[r.generated.rows])
+
+
+@pytest.mark.parametrize(
+    ("weight", "expected"), [("objective", 61 / 59), ("algorithm", 1.0), (0.3, 0.3)]
+)
+def test_generated_weight(table, weight, expected):
+    """Equation 3: generated rows over real rows, c P_c - 1 where all are raised."""
+    game = make_game(*table, generated_weight=weight)
+    assert game.generated_weight == pytest.approx(expected)
+    if weight == "objective":
+        assert expected == pytest.approx(3 * 40 / 59 - 1)
+
+
+def test_same_result_from_the_caller_s_array(table, monkeypatch):
+    """Long arrays stay where they are and give minibatches of the same bits."""
+    X, y = table
+    resident = GAMOClassifier(max_iter=2, random_state=0).fit(X, y)
+    monkeypatch.setattr("gamo_sampler._torch.MAX_RESIDENT_ROWS", 20)
+    streamed = GAMOClassifier(max_iter=2, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(resident.predict_proba(X), streamed.predict_proba(X))
+    assert resident.history_ == streamed.history_
+
+
+def test_no_tensor_of_batch_times_rows_times_features():
+    """Shapes that the convex product makes, forwards and backwards."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Shapes(TorchDispatchMode):
+        largest = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            out = function(*args, **(kwargs or {}))
+            tensors = out if isinstance(out, (tuple, list)) else [out]
+            sizes = [t.numel() for t in tensors if isinstance(t, torch.Tensor)]
+            self.largest = max([self.largest, *sizes])
+            return out
+
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 300)), np.repeat([0, 1], [40, 20])
+    for neighborhood in (None, 10):
+        game = make_game(X, y, neighborhood=neighborhood)
+        [index] = game.batches(1)
+        r = game.draw_round(index)
+        with Shapes() as shapes:
+            game.play(r)
+        # The largest are weights, keys and the pool, 20 x 300.
+        assert 20 * 300 <= shapes.largest < 8 * 10 * 300

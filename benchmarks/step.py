@@ -1,0 +1,125 @@
+"""Cost of one round at MNIST's published sizes, as ratios within one run.
+
+``python -m benchmarks.step`` times, on one thread and on all threads,
+
+(a) a round of the plain classifier network,
+(b) a round of the game on the full hull, ``neighborhood=None``,
+(c) a round of the game with ``neighborhood=10``,
+(d) the plain transcription of the "per_class" schedule (tests/transcription.py),
+
+with batches of 32, 784 features and 5,000 minority rows in nine classes, and the
+peak memory of (b), in a process of its own. The rows are noise: cost does not
+depend on their values.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+import torch
+
+from gamo_sampler import published
+from tests.test_game import make_game_of
+from tests.transcription import PlainGame
+
+COUNTS = [4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40]
+N_FEATURES = 784
+PUBLISHED = published("mnist") | {"image_shape": None}
+
+
+def rows():
+    y = np.repeat(np.arange(len(COUNTS)), COUNTS)
+    X = np.random.default_rng(0).normal(size=(len(y), N_FEATURES))
+    return X.astype(np.float32), y
+
+
+def played(schedule, **parameters):
+    """A function that plays n rounds of the game."""
+    game = make_game_of(*rows(), **PUBLISHED | {"schedule": schedule} | parameters)
+
+    def play(n_rounds):
+        for index in game.batches(n_rounds):
+            game.play(game.draw_round(index))
+
+    return play
+
+
+def transcribed():
+    """A function that plays n rounds of the published loop as it reads."""
+    game = make_game_of(*rows(), **PUBLISHED | {"schedule": "per_class"})
+    plain = PlainGame(game, "least_squares", "complement", 2e-4, (0.5, 0.999), 1e-7)
+
+    def play(n_rounds):
+        for index in game.batches(n_rounds):
+            plain.per_class(game.draw_round(index))
+
+    return play
+
+
+def contenders():
+    return {
+        "(a) plain CN": played("joint", generator=None),
+        "(b) game, full hull": played("joint"),
+        "(c) game, neighborhood=10": played("joint", neighborhood=10),
+        "(d) plain transcription, per_class": transcribed(),
+    }
+
+
+def time_rounds(n_threads, n_repeats, n_rounds):
+    """Median milliseconds per round; the contenders take turns in every repeat."""
+    torch.set_num_threads(n_threads)
+    plays = contenders()
+    seconds = {name: [] for name in plays}
+    for _ in range(n_repeats + 1):
+        for name, play in plays.items():
+            start = time.perf_counter()
+            play(n_rounds)
+            seconds[name].append((time.perf_counter() - start) / n_rounds)
+    # The first repeat warms up.
+    return {name: 1000 * statistics.median(s[1:]) for name, s in seconds.items()}
+
+
+def report(n_threads, times):
+    a, b, c, d = times.values()
+    print(f"\n{n_threads} thread(s)")
+    for name, ms in times.items():
+        print(f"{name:36s} {ms:8.3f} ms  {ms / a:6.2f} x (a)")
+    print(f"(d) / (b): {d / b:.2f}   (c) / (a): {c / a:.2f}")
+
+
+def peak_memory():
+    """Mebibytes above what the imports and the rows take, for 100 rounds of (b)."""
+    command = [sys.executable, "-m", "benchmarks.step", "--memory"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(output.stdout)
+
+
+def measure_memory():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    torch.set_num_threads(1)
+    played("joint")(100)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"imports": before, "peak": peak}))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.memory:
+        measure_memory()
+        sys.exit()
+    for n_threads in sorted({1, torch.get_num_threads()}):
+        report(n_threads, time_rounds(n_threads, arguments.repeats, arguments.rounds))
+    memory = peak_memory()
+    print(
+        f"\npeak memory of (b): {memory['peak']:.0f} MiB, of which imports "
+        f"{memory['imports']:.0f} MiB"
+    )

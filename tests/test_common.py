@@ -1,0 +1,59 @@
+"""The checks of scikit-learn and imbalanced-learn."""
+
+import pytest
+from imblearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_param_validation,
+)
+from imblearn.utils.estimator_checks import (
+    parametrize_with_checks as parametrize_with_imblearn_checks,
+)
+from sklearn.utils.estimator_checks import (
+    parametrize_with_checks as parametrize_with_sklearn_checks,
+)
+
+from gamo_sampler import GAMOClassifier, GAMOSampler
+
+ESTIMATORS = [
+    GAMOClassifier(max_iter=20, random_state=0),
+    GAMOClassifier(max_iter=20, generator=None, random_state=0),
+    GAMOClassifier(max_iter=30, feature_extractor="conv", random_state=0),
+    GAMOSampler(max_iter=2, random_state=0),
+    GAMOSampler(max_iter=2, neighborhood=None, random_state=0),
+]
+SAMPLERS = [e for e in ESTIMATORS if isinstance(e, GAMOSampler)]
+EXPECTED_FAILED_CHECKS = {
+    "check_samplers_pandas_sparse": "sparse X is refused with a TypeError"
+}
+# Several checks fit balanced data, of which a sampler warns.
+pytestmark = pytest.mark.filterwarnings("ignore:No class is below the size:UserWarning")
+
+
+@pytest.fixture(autouse=True)
+def torch_and_numpy_untouched():
+    """In place of the one for all tests: the checks draw from numpy's own RNG."""
+
+
+@parametrize_with_sklearn_checks(ESTIMATORS)
+def test_sklearn_checks(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_imblearn_checks(
+    SAMPLERS, expected_failed_checks=lambda estimator: EXPECTED_FAILED_CHECKS
+)
+def test_imblearn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize(
+    "check", [check_param_validation, check_dataframe_column_names_consistency]
+)
+def test_imblearn_checks_that_are_not_in_its_list(check, estimator):
+    check(type(estimator).__name__, estimator)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_constraints_name_every_parameter(estimator):
+    assert set(estimator._parameter_constraints) == set(estimator.get_params())

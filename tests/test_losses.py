@@ -1,0 +1,206 @@
+"""Every L_k alone against values computed by hand, and Theorem 1."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from gamo_sampler._losses import (
+    classifier_loss,
+    complement,
+    cross_entropy,
+    discriminator_loss,
+    least_squares,
+    log,
+    realism_loss,
+    squared,
+)
+
+
+def value(loss, criterion, outputs, *rest):
+    [loss] = loss(criterion, torch.tensor([outputs], dtype=torch.float64), *rest)
+    return float(loss)
+
+
+FIRST = torch.tensor([0])
+
+
+def test_l1_and_l3_are_the_own_output():
+    # Outputs 2 and 3 are right, so that only (1 - .7)^2 is left, over 3 outputs.
+    assert value(classifier_loss, least_squares, [0.7, 0, 0], FIRST) == (
+        pytest.approx(0.09 / 3)
+    )
+    assert value(classifier_loss, cross_entropy, [0.7, 0, 0], FIRST) == (
+        pytest.approx(-math.log(0.7) / 3)
+    )
+
+
+def test_l2_and_l4_are_the_other_outputs():
+    assert value(classifier_loss, least_squares, [1, 0.2, 0.5], FIRST) == (
+        pytest.approx((0.04 + 0.25) / 3)
+    )
+    assert value(classifier_loss, cross_entropy, [1, 0.2, 0.5], FIRST) == (
+        pytest.approx(-(math.log(0.8) + math.log(0.5)) / 3)
+    )
+
+
+def test_l5_wants_real_rows_called_real():
+    one = torch.ones(1, dtype=torch.float64)
+    assert value(discriminator_loss, least_squares, 0.8, one) == pytest.approx(0.04)
+    assert value(discriminator_loss, cross_entropy, 0.8, one) == (
+        pytest.approx(-math.log(0.8))
+    )
+
+
+def test_l6_wants_generated_rows_called_generated():
+    zero = torch.zeros(1, dtype=torch.float64)
+    assert value(discriminator_loss, least_squares, 0.3, zero) == pytest.approx(0.09)
+    assert value(discriminator_loss, cross_entropy, 0.3, zero) == (
+        pytest.approx(-math.log(0.7))
+    )
+
+
+def test_smoothed_targets_of_the_discriminator():
+    target = torch.tensor([0.95], dtype=torch.float64)
+    assert value(discriminator_loss, least_squares, 0.85, target) == (
+        pytest.approx(0.01)
+    )
+    assert value(discriminator_loss, cross_entropy, 0.85, target) == (
+        pytest.approx(-0.95 * math.log(0.85) - 0.05 * math.log(0.15))
+    )
+
+
+def test_l7_wants_the_own_output_down():
+    # The complement of the label asks for (0, 1, 1).
+    assert value(complement, least_squares, [0.6, 1, 1], FIRST) == (
+        pytest.approx(0.36 / 3)
+    )
+    assert value(complement, cross_entropy, [0.6, 1, 1], FIRST) == (
+        pytest.approx(-math.log(0.4) / 3)
+    )
+
+
+def test_l8_wants_the_other_outputs_up():
+    assert value(complement, least_squares, [0, 0.3, 0.9], FIRST) == (
+        pytest.approx((0.49 + 0.01) / 3)
+    )
+    assert value(complement, cross_entropy, [0, 0.3, 0.9], FIRST) == (
+        pytest.approx(-(math.log(0.3) + math.log(0.9)) / 3)
+    )
+
+
+def test_l9_wants_generated_rows_called_real():
+    assert value(realism_loss, least_squares, 0.4) == pytest.approx(0.36)
+    assert value(realism_loss, cross_entropy, 0.4) == pytest.approx(-math.log(0.4))
+
+
+@pytest.mark.parametrize("criterion", [least_squares, cross_entropy])
+def test_stronger_targets_are_those_of_the_own_output(criterion):
+    p = [0.6, 0.3, 0.1]
+    assert value(squared, criterion, p, FIRST) == pytest.approx(0.36)
+    assert value(log, criterion, p, FIRST) == pytest.approx(-math.log(0.4))
+
+
+def test_pull_of_the_targets_where_m_is_sure():
+    """-log(1 - p) pulls more than p^2, which pulls more than the mean complement."""
+
+    def pull(target):
+        rest = 0.1 / 9
+        p = torch.tensor([[0.9] + [rest] * 9], dtype=torch.float64)
+        logits = p.log().requires_grad_()
+        target(least_squares, logits.softmax(1), FIRST).sum().backward()
+        return float(logits.grad[0, 0])
+
+    # By hand, with q = rest and dp/da = .09: complement is (2 p + 2 (1 - q)) / 10 of
+    # that, the square 2 p, the logarithm 1 / (1 - p).
+    q = 0.1 / 9
+    assert pull(complement) == pytest.approx(0.09 * (1.8 + 2 * (1 - q)) / 10)
+    assert pull(squared) == pytest.approx(0.09 * 1.8)
+    assert pull(log) == pytest.approx(0.09 * 10)
+
+
+@pytest.mark.parametrize("criterion", [least_squares, cross_entropy])
+def test_certain_and_wrong_is_finite_and_nan_goes_through(criterion):
+    p = torch.tensor([[0.0, 1.0]], requires_grad=True)
+    loss = classifier_loss(criterion, p, FIRST).sum()
+    loss.backward()
+    assert loss.isfinite()
+    assert p.grad.isfinite().all()
+    assert classifier_loss(criterion, p * torch.nan, FIRST).isnan().all()
+
+
+def test_losses_are_per_row():
+    p = torch.tensor([[0.7, 0.3], [0.1, 0.9]])
+    y = torch.tensor([0, 1])
+    torch.testing.assert_close(
+        classifier_loss(least_squares, p, y), torch.tensor([0.09, 0.01])
+    )
+
+
+# Theorem 1
+
+
+def histograms(seed, c=4, n_points=7):
+    """Random priors P, and p^d and p^g of each class on a finite support."""
+    rng = np.random.default_rng(seed)
+    P = rng.dirichlet(np.ones(c))
+    real, generated = rng.dirichlet(np.ones(n_points), size=(2, c))
+    return map(torch.tensor, (P, real, generated))
+
+
+def objective(M, P, real, generated):
+    """J of equation 2, from the losses of the game; M (points, c)."""
+    c = len(P)
+    J = 0.0
+    for i in range(c):
+        y = torch.full((len(M),), i)
+        # classifier_loss is the mean over c outputs, J their sum, with the sign of
+        # a log-likelihood.
+        log_likelihood = -c * classifier_loss(cross_entropy, M, y)
+        J += P[i] * (real[i] * log_likelihood).sum()
+        J += (P.max() - P[i]) * (generated[i] * log_likelihood).sum()
+    return J
+
+
+def mixtures(P, real, generated):
+    """q_i = P_i p_i^d + (P_c - P_i) p_i^g, (c, points)."""
+    return P[:, None] * real + (P.max() - P)[:, None] * generated
+
+
+def kl(a, b):
+    return (a * torch.log(a / b)).sum()
+
+
+def jensen_shannon(a, b):
+    return (kl(a, (a + b) / 2) + kl(b, (a + b) / 2)) / 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_theorem_1(seed):
+    P, real, generated = histograms(seed)
+    c = len(P)
+    q = mixtures(P, real, generated)
+    best = (q / q.sum(0)).T
+    J = objective(best, P, real, generated)
+    divergences = sum(2 * jensen_shannon(q[i], q.sum(0) - q[i]) for i in range(c))
+    expected = divergences - c**2 * P.max() * math.log(2)
+    torch.testing.assert_close(J, expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_best_classifier_of_theorem_1_is_what_training_finds(seed):
+    P, real, generated = histograms(seed)
+    q = mixtures(P, real, generated)
+    scores = torch.zeros(q.T.shape, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([scores], max_iter=500, tolerance_grad=1e-10)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = -objective(scores.softmax(1), P, real, generated)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    found = scores.detach().softmax(1)
+    torch.testing.assert_close(found, (q / q.sum(0)).T, rtol=0, atol=1e-4)

@@ -1,0 +1,165 @@
+"""Generators: weights on the simplex, rows in the hull; networks as published."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import linprog
+
+from gamo_sampler import _networks as networks
+from gamo_sampler._game import Lots
+
+SIZES = [12, 5, 1]
+D = 6
+
+
+@pytest.fixture
+def rng():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def pool(rng):
+    return torch.randn(sum(SIZES), D, generator=rng)
+
+
+@pytest.fixture
+def draw(rng):
+    lots = Lots(torch.tensor([0, 1, 3]), torch.tensor(SIZES), 4, 8, torch.device("cpu"))
+    return lots.of(torch.tensor([0] * 9 + [1] * 4 + [2] * 2), rng)
+
+
+def convex_generator(kind, rng, k=4):
+    trunk, width = networks.ctmu(8 + 4, (16, 8), rng)
+    if kind == "full":
+        return networks.ConvexGenerator(trunk, networks.FullHull(width, SIZES, rng))
+    igu = networks.LocalHull(width, D, SIZES, k, 4.0, rng)
+    return networks.ConvexGenerator(trunk, igu)
+
+
+def weights_as_blocks(generator, draw):
+    """(rows, n_i) weights per class, neighbours scattered over the class."""
+    weights = generator.weights(draw)
+    if isinstance(weights, list):
+        return weights
+    everywhere = torch.zeros(len(draw.rows), sum(SIZES))
+    everywhere.scatter_add_(1, generator.igu.neighbors[draw.rows], weights)
+    blocks = everywhere.split(draw.sizes)
+    assert [b.count_nonzero(1).max() for b in blocks] == [4, 4, 1]
+    return [b.split(SIZES, dim=1)[i] for i, b in enumerate(blocks)]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", ["full", "local"])
+def test_generated_rows_are_the_weights_times_the_rows_of_the_class(
+    kind, training, rng, pool, draw
+):
+    generator = convex_generator(kind, rng).train(training)
+    generator.locate(pool)
+    with torch.no_grad():
+        rows = generator.eval()(draw, pool)
+        weights = weights_as_blocks(generator, draw)
+    for w, x, got in zip(
+        weights, pool.split(SIZES), rows.split(draw.sizes), strict=True
+    ):
+        assert (w >= 0).all()
+        torch.testing.assert_close(w.sum(1), torch.ones(len(w)))
+        torch.testing.assert_close(w @ x, got)
+
+
+@pytest.mark.parametrize("kind", ["full", "local"])
+def test_rows_lie_in_the_hull(kind, rng, pool, draw):
+    """By linear programming, without a look at the weights."""
+    generator = convex_generator(kind, rng).eval()
+    generator.locate(pool)
+    with torch.no_grad():
+        rows = generator(draw, pool.double())
+    for x, block in zip(pool.split(SIZES), rows.split(draw.sizes), strict=True):
+        for row in block.numpy():
+            A = np.vstack([x.double().numpy().T, np.ones(len(x))])
+            found = linprog(np.zeros(len(x)), A_eq=A, b_eq=[*row, 1.0])
+            assert found.success
+
+
+def test_local_hull_mixes_the_anchor_and_its_nearest_rows(rng, pool):
+    generator = convex_generator("local", rng)
+    generator.locate(pool)
+    x = pool[: SIZES[0]]
+    distances = torch.cdist(x, x)
+    for anchor in range(SIZES[0]):
+        nearest = set(distances[anchor].argsort()[:4].tolist())
+        assert set(generator.igu.neighbors[anchor].tolist()) == nearest
+    assert generator.igu.neighbors[-1].tolist() == [sum(SIZES) - 1] * 4
+
+
+def test_duplicates_do_not_push_the_anchor_out(rng):
+    generator = convex_generator("local", rng)
+    generator.locate(torch.ones(sum(SIZES), D))
+    anchors = generator.igu.neighbors[:, 0]
+    assert anchors.tolist() == list(range(sum(SIZES)))
+
+
+def test_wide_rows_get_low_dimensional_keys(rng):
+    igu = networks.LocalHull(4, 1000, [20], 5, 4.0, rng)
+    igu.locate(torch.randn(20, 1000, generator=rng))
+    assert igu.keys.shape == (20, networks.KEY_WIDTH)
+
+
+@pytest.mark.parametrize("kind", ["full", "local"])
+def test_parameters_of_an_absent_class_get_no_gradient(kind, rng, pool):
+    lots = Lots(torch.tensor([0, 1, 3]), torch.tensor(SIZES), 4, 8, torch.device("cpu"))
+    generator = convex_generator(kind, rng)
+    generator.locate(pool)
+    generator(lots.of(torch.tensor([0, 0, 2]), rng), pool).sum().backward()
+    if kind == "full":
+        has_gradient = [unit.weight.grad is not None for unit in generator.igu.units]
+        assert has_gradient == [True, False, True]
+    else:
+        assert all(p.grad is not None for p in generator.parameters())
+
+
+def test_published_networks(rng):
+    trunk, width = networks.ctmu(110, (256, 128), rng)
+    kinds = [type(layer).__name__ for layer in trunk]
+    assert kinds == ["Linear", "ReLU", "BatchNorm"] * 2
+    assert [trunk[0].out_features, trunk[3].out_features, width] == [256, 64, 64]
+    assert (trunk[2].eps, trunk[2].momentum) == (1e-3, 0.1)
+    m = networks.mlp(784, 10, (256, 128), rng)
+    assert [p.shape for p in m.parameters() if p.ndim == 2] == [
+        (256, 784),
+        (128, 256),
+        (10, 128),
+    ]
+    assert m[1].negative_slope == 0.1
+    f = networks.conv_features((1, 28, 28), 512, rng)
+    assert [f[0].out_channels, f[3].out_channels, f[7].in_features] == [
+        32,
+        32,
+        32 * 7 * 7,
+    ]
+    assert f(torch.zeros(2, 1, 28, 28)).shape == (2, 512)
+
+
+def test_glorot_uniform_weights_and_zero_biases(rng):
+    layer = networks.linear(100, 50, rng)
+    bound = (6 / 150) ** 0.5
+    assert layer.weight.abs().max() <= bound
+    assert layer.weight.abs().max() > 0.95 * bound
+    assert (layer.bias == 0).all()
+
+
+def test_default_sizes_follow_the_number_of_features():
+    assert networks.default_sizes(784) == (256, 128)
+    assert networks.default_sizes(64) == (128, 64)
+    assert networks.default_sizes(1) == (32, 16)
+
+
+def test_batch_norm_takes_a_batch_of_one():
+    norm = networks.BatchNorm(3).train()
+    x = torch.tensor([[1.0, 2.0, 3.0]])
+    torch.testing.assert_close(norm(x), norm.eval()(x))
+
+
+def test_conv_features_of_odd_sizes(rng):
+    for shape in [(1, 8, 8), (3, 9, 7), (1, 1, 1)]:
+        f = networks.conv_features(shape, 16, rng)
+        assert f(torch.zeros(2, *shape)).shape == (2, 16)
