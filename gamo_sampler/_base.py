@@ -1,6 +1,5 @@
 """What both estimators share: parameters, networks, and a game watched to its end."""
 
-import math
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -106,8 +105,8 @@ class BaseGAMO(BaseEstimator):
         classifier="auto",
         feature_extractor=None,
         image_shape=None,
-        neighborhood=10,
-        generator_target="complement",
+        neighborhood=5,
+        generator_target="squared",
         discriminator_weight=1.0,
         generated_weight="objective",
         sampling_strategy="auto",
@@ -252,12 +251,12 @@ class BaseGAMO(BaseEstimator):
 
     def _play(self, game, watcher):
         """Consume the game: history, progress, stopping, best weights."""
-        max_rounds = math.inf if self.max_rounds is None else self.max_rounds
-        n_epochs = min(self.max_iter, math.ceil(max_rounds / game.rounds_per_epoch))
+        n_rounds = self.max_iter * game.rounds_per_epoch
+        n_rounds = min(n_rounds, self.max_rounds or n_rounds)
+        n_epochs = -(-n_rounds // game.rounds_per_epoch)
         self.history_ = []
         with tqdm(total=n_epochs, unit="epoch", disable=self.verbose != 1) as bar:
-            epochs = game.epochs(self.max_iter, max_rounds)
-            for epoch, losses in enumerate(epochs, start=1):
+            for epoch, losses in enumerate(game.epochs(n_rounds), start=1):
                 check_losses(losses, epoch)
                 record = {"epoch": epoch, **losses}
                 if watcher:
@@ -318,12 +317,12 @@ class BaseGAMO(BaseEstimator):
         y : ndarray of shape (n,)
             Their labels.
         """
-        check_is_fitted(self)
-        if random_state is None:
-            random_state = self._random_state
-        random_state = check_random_state(random_state)
+        check_is_fitted(self, "_pool")
         if self._pool is None:
             raise ValueError("Nothing to sample: no class was generated in fit.")
+        random_state = check_random_state(
+            self._random_state if random_state is None else random_state
+        )
         counts = self._counts(n, random_state)
         labels = self.classes_[self._lots.classes.numpy()]
         return self._generate(counts, random_state), np.repeat(labels, counts)
@@ -341,9 +340,9 @@ class BaseGAMO(BaseEstimator):
         features : ndarray of shape (n_samples, n_features_out)
             F(x); the rows themselves where there is no feature extractor.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "_pool")
         X = self._check_rows(X)
-        if self.feature_extractor_ is None:
+        if self.feature_extractor is None:
             return X
         return self._through(X, self.feature_extractor_).numpy()
 
@@ -387,19 +386,19 @@ class BaseGAMO(BaseEstimator):
     def _generate(self, counts, random_state):
         """Rows of the generated classes, (sum of counts, d), class by class."""
         rng = run_generator(random_state)
-        convex = isinstance(self.generator_, ConvexGenerator)
-        blocks = []
         pools = self._pool.split(self._lots.sizes.tolist())
+        low = torch.stack([pool.amin(0) for pool in pools])
+        high = torch.stack([pool.amax(0) for pool in pools])
+        convex = isinstance(self.generator_, ConvexGenerator)
+        width = max(self._pool.shape[1], self.generator_.n_sources)
+        labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        blocks = []
         with torch.no_grad():
-            for k, (count, pool) in enumerate(zip(counts, pools, strict=True)):
-                wide = max(self._pool.shape[1], self.generator_.n_sources)
-                low, high = pool.amin(0), pool.amax(0)
-                for block in gen_batches(int(count), max(1, CHUNK_VALUES // wide)):
-                    label = torch.full((block.stop - block.start,), k)
-                    rows = self.generator_(self._lots.of(label, rng), self._pool)
-                    # A sum of products can pass the extremes by its last bit.
-                    blocks.append(rows.clamp(low, high) if convex else rows)
-        rows = torch.cat([*blocks, self._pool[:0]])
+            for k in labels.split(max(1, CHUNK_VALUES // width)):
+                rows = self.generator_(self._lots.of(k, rng), self._pool)
+                # A sum of products can pass the extremes by its last bit.
+                blocks.append(rows.clamp(low[k], high[k]) if convex else rows)
+        rows = torch.cat(blocks)
         if convex or self.feature_extractor_ is not None:
             return rows.numpy()
         return self._scaling.inverse(rows)

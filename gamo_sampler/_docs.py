@@ -19,11 +19,11 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy"}, default="least_square
     image_shape : tuple of 3 int, default=None
         (channels, height, width), for rows that are images. Images share one
         scale for all pixels, [-1, 1]; other rows are standardised per column.
-    neighborhood : int or None, default=10
+    neighborhood : int or None, default=5
         Number of rows that a generated row is mixed of: a random row of the class
         and its nearest neighbours of that class, all rows of a smaller class.
         None is the paper's full hull: all rows of the class.
-    generator_target : {"complement", "squared", "log"}, default="complement"
+    generator_target : {"complement", "squared", "log"}, default="squared"
         G's loss at M for a row of class i with probabilities p: the loss against
         the ones' complement of the label (as published), p_i^2, or
         -log(1 - p_i), in ascending order of strength where M is sure.

@@ -284,20 +284,17 @@ class Game:
 
     # Epochs ---------------------------------------------------------------
 
-    def epochs(self, max_iter, max_rounds):
-        """Play, and yield each epoch's mean losses by name."""
-        for _ in range(max_iter):
-            n_rounds = min(self.rounds_per_epoch, max_rounds)
-            max_rounds -= n_rounds
-            if n_rounds == 0:
-                return
+    def epochs(self, n_rounds):
+        """Play `n_rounds`, and yield each epoch's mean losses by name."""
+        for start in range(0, n_rounds, self.rounds_per_epoch):
+            n_batches = min(self.rounds_per_epoch, n_rounds - start)
             record = {}
             if self.F and self.F.parameters:  # lines 2 to 5
-                steps = (self._f_batch(index) for index in self.batches(n_rounds))
+                steps = (self._f_batch(index) for index in self.batches(n_batches))
                 record |= _mean(steps)
                 self.look()
             rounds = (
-                self.play(self.draw_round(index)) for index in self.batches(n_rounds)
+                self.play(self.draw_round(index)) for index in self.batches(n_batches)
             )
             yield record | _mean(rounds)
 

@@ -6,6 +6,7 @@ import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
 from sklearn.base import _fit_context
+from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -198,6 +199,7 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
 
     def _check_X_y(self, X, y):
         """Rows, labels and the shape of an image; sets `sampling_strategy_`."""
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         y, _ = check_target_type(y, indicate_one_vs_all=True)
         image_shape = self.image_shape

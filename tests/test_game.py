@@ -161,7 +161,7 @@ def test_feature_extractor_learns_through_a_fixed_classifier(table):
 def test_an_epoch_with_f_trains_f_first_and_plays_on_its_features(table):
     game = make_game(*table, feature_extractor="conv")
     before = game.features.clone(), game.pool.clone(), game.G.network.igu.keys.clone()
-    [record] = game.epochs(1, 100)
+    [record] = game.epochs(game.rounds_per_epoch)
     assert list(record) == [
         "f",
         "m_real",
@@ -269,5 +269,5 @@ def test_no_tensor_of_batch_times_rows_times_features():
         r = game.draw_round(index)
         with Shapes() as shapes:
             game.play(r)
-        # The largest are weights, keys and the pool, 20 x 300.
-        assert 20 * 300 <= shapes.largest < 8 * 10 * 300
+        # Batch x features, both batches together, is there; times neighbours is not.
+        assert 2 * 8 * 300 <= shapes.largest < 8 * 10 * 300

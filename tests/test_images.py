@@ -1,0 +1,65 @@
+"""Image layouts."""
+
+import numpy as np
+import pytest
+
+from gamo_sampler._images import as_rows, check_image_shape
+
+
+def test_rows_pass_through():
+    X = np.zeros((5, 12))
+    assert as_rows(X, None) == (X, None)
+    assert as_rows(X, (1, 3, 4)) == (X, (1, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("shape", "image_shape", "expected"),
+    [
+        ((5, 8, 6), None, (1, 8, 6)),
+        ((5, 3, 8, 6), None, (3, 8, 6)),
+        ((5, 8, 6, 3), None, (3, 8, 6)),
+        ((5, 8, 6, 1), None, (1, 8, 6)),
+        ((5, 7, 8, 6), (7, 8, 6), (7, 8, 6)),
+        ((5, 8, 6, 7), (7, 8, 6), (7, 8, 6)),
+        ((5, 3, 8, 3), (3, 8, 3), (3, 8, 3)),
+    ],
+)
+def test_layouts(shape, image_shape, expected):
+    X = np.arange(np.prod(shape)).reshape(shape)
+    rows, found = as_rows(X, image_shape)
+    assert found == expected
+    images = rows.reshape(-1, *expected)
+    if X.ndim == 3:
+        X = X[:, None]
+    elif X.shape[1:] != expected:
+        X = X.transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(images, X)
+
+
+@pytest.mark.parametrize(
+    ("shape", "image_shape"),
+    [
+        ((5, 3, 8, 3), None),
+        ((5, 7, 8, 6), None),
+        ((5, 8, 6), (3, 4, 4)),
+        ((5, 3, 8, 6), (8, 6, 3)),
+        ((5, 2, 2, 2, 2), None),
+    ],
+)
+def test_unclear_layouts_are_refused(shape, image_shape):
+    with pytest.raises(ValueError, match=r"cannot be read as images with image_shape"):
+        as_rows(np.zeros(shape), image_shape)
+
+
+@pytest.mark.parametrize(
+    "image_shape", [(1, 8), (0, 8, 8), (-1, 8, 8), (1, 8.0, 8), 64]
+)
+def test_image_shape_must_be_three_positive_integers(image_shape):
+    with pytest.raises(ValueError, match="image_shape must be three positive integers"):
+        check_image_shape(image_shape, 64)
+
+
+def test_image_shape_must_multiply_to_the_features():
+    with pytest.raises(ValueError, match=r"\(1, 8, 9\) has 72 values, but X has 64"):
+        check_image_shape((1, 8, 9), 64)
+    assert check_image_shape([1, 8, 8], 64) == (1, 8, 8)

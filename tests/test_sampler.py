@@ -1,0 +1,413 @@
+"""GAMOSampler: exact counts, rows of the hull, containers, pipelines."""
+
+import pickle
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from imblearn.over_sampling import SMOTE
+from imblearn.pipeline import Pipeline, make_pipeline
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_breast_cancer
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.preprocessing import StandardScaler
+
+from gamo_sampler import GAMOClassifier, GAMOSampler
+
+from .test_classifier import features
+
+
+def sampler(**parameters):
+    return GAMOSampler(**{"max_iter": 2, "random_state": 0} | parameters)
+
+
+# Rows
+
+
+def test_originals_first_then_the_generated_rows(table):
+    X, y = table
+    X_out, y_out = sampler().fit_resample(X, y)
+    assert_array_equal(X_out[:59], X)
+    assert_array_equal(y_out[:59], y)
+    assert_array_equal(y_out[59:], np.repeat([1, 2], [28, 33]))
+    assert X_out.shape == (120, 5)
+
+
+@pytest.mark.parametrize("neighborhood", [None, 4])
+def test_generated_rows_are_weights_times_raw_rows(table, neighborhood):
+    """The weights were learned on scaled rows, and mix the rows as they came."""
+    X, y = table
+    model = sampler(neighborhood=neighborhood)
+    model.fit_resample(X, y)
+    rows, _ = model.sample({1: 6, 2: 5}, random_state=3)
+    # The draws of `sample`, and the weights that the generator makes of them.
+    rng = torch.Generator().manual_seed(np.random.RandomState(3).randint(2**31 - 1))
+    draw = model._lots.of(torch.tensor([0] * 6 + [1] * 5), rng)
+    with torch.no_grad():
+        weights = model.generator_.weights(draw)
+    own = [X[y == 1], X[y == 2]]
+    if neighborhood is None:
+        W = [w.double().numpy() for w in weights]
+        sources = [[x] * len(w) for w, x in zip(W, own, strict=True)]
+        W, sources = [*W[0], *W[1]], [*sources[0], *sources[1]]
+    else:
+        W = weights.double().numpy()
+        sources = np.concatenate(own)[model.generator_.igu.neighbors[draw.rows]]
+    for w, x, row in zip(W, sources, rows, strict=True):
+        assert (w >= 0).all()
+        assert w.sum() == pytest.approx(1)
+        assert_allclose(w / w.sum() @ x, row, rtol=1e-9)
+
+
+def assert_within_the_range_of_the_class(X, y, X_out, y_out):
+    for label in np.unique(y):
+        own, new = X[y == label], X_out[len(X) :][y_out[len(y) :] == label]
+        assert (new >= own.min(0)).all()
+        assert (new <= own.max(0)).all()
+
+
+columns = st.floats(-1e6, 1e6, width=32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), dtype=st.sampled_from([np.float32, np.float64]))
+def test_any_table(data, dtype):
+    """Exact counts, untouched originals and rows within their class's range."""
+    counts = data.draw(st.lists(st.integers(1, 12), min_size=2, max_size=4))
+    n, d = sum(counts), data.draw(st.integers(1, 4))
+    X = data.draw(npst.arrays(dtype, (n, d), elements=columns))
+    y = np.random.RandomState(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    model = sampler(
+        max_iter=1,
+        max_rounds=2,
+        batch_size=data.draw(st.integers(1, 8)),
+        neighborhood=data.draw(st.sampled_from([None, 1, 3, 50])),
+        schedule=data.draw(st.sampled_from(["joint", "algorithm", "per_class"])),
+    )
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No class is below|Class .* has one row")
+        X_out, y_out = model.fit_resample(X, y)
+    assert set(Counter(y_out.tolist()).values()) == {max(counts)}
+    assert_array_equal(X_out[:n], X)
+    assert X_out.dtype == dtype
+    assert_within_the_range_of_the_class(X, y, X_out, y_out)
+
+
+def test_far_from_zero_nothing_is_lost(table):
+    """Time stamps: float32 could not tell these rows apart."""
+    X, y = table
+    X = (X - X.mean(0)) / X.std(0) * 100 + 1.7e9
+    X_out, y_out = sampler().fit_resample(X, y)
+    assert_within_the_range_of_the_class(X, y, X_out, y_out)
+    assert (X_out[59:].std(0) > 0).all()
+
+
+def test_constant_columns_stay_constant(table):
+    X, y = table
+    X = np.column_stack([X, np.full(59, 0.1)])
+    X_out, _ = sampler().fit_resample(X, y)
+    assert (X_out[:, -1] == 0.1).all()
+
+
+def test_generated_rows_help_on_real_data():
+    X, y = load_breast_cancer(return_X_y=True)
+
+    def score(seed, *steps):
+        """Balanced accuracy with 15 malignant and 250 benign training rows."""
+        rng = np.random.RandomState(seed)
+        malignant, benign = (rng.permutation(np.flatnonzero(y == i)) for i in (0, 1))
+        train = np.concatenate([malignant[:15], benign[:250]])
+        test = np.setdiff1d(np.arange(len(y)), train)
+        model = make_pipeline(StandardScaler(), *steps, LogisticRegression())
+        model.fit(X[train], y[train])
+        return balanced_accuracy_score(y[test], model.predict(X[test]))
+
+    plain = np.mean([score(seed) for seed in range(4)])
+    resampled = np.mean([score(seed, sampler(max_iter=30)) for seed in range(4)])
+    assert resampled > plain + 0.01
+
+
+# Counts
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ("auto", {1: 28, 2: 33}),
+        ("minority", {2: 33}),
+        ("not minority", {1: 28}),
+        ("all", {1: 28, 2: 33}),
+        (0.29, {2: 5}),  # round(11.6) = 12, of which class 1 has 12 already
+        (1.0, {1: 28, 2: 33}),
+        ({2: 20}, {2: 13}),
+        (lambda y: {1: 13}, {1: 1}),
+    ],
+)
+def test_counts(table, strategy, expected):
+    X, y = table
+    model = sampler(sampling_strategy=strategy)
+    _, y_out = model.fit_resample(X, y)
+    assert Counter(y_out[59:].tolist()) == expected
+    assert {k: n for k, n in model.sampling_strategy_.items() if n} == expected
+
+
+def test_floats_round_instead_of_truncating():
+    X, y = np.random.default_rng(0).normal(size=(110, 2)), np.repeat([0, 1], [100, 10])
+    _, y_out = sampler(sampling_strategy=0.29).fit_resample(X, y)
+    assert (y_out == 1).sum() == 29
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        ({9: 50}, "9.* target class is/are not present"),
+        ({1: 5}, "should be greater or equal to the original"),
+        ({1: -5}, "cannot be negative"),
+        (0.1, "sampling_strategy=0.1 asks for 4 rows per class.*Raise it above 0.175"),
+        (1.5, "'sampling_strategy' parameter"),
+    ],
+)
+def test_bad_sampling_strategy(table, strategy, message):
+    with pytest.raises(ValueError, match=message):
+        sampler(sampling_strategy=strategy).fit_resample(*table)
+
+
+# Small classes, balanced data
+
+
+@pytest.mark.parametrize("neighborhood", [None, 5])
+def test_classes_of_one_two_and_three_rows(neighborhood):
+    X = np.random.default_rng(0).normal(size=(16, 3))
+    y = np.repeat([0, 1, 2, 3], [10, 1, 2, 3])
+    model = sampler(neighborhood=neighborhood)
+    with pytest.warns(UserWarning, match="Class .*1.* has one row: its 9 .* copies"):
+        X_out, y_out = model.fit_resample(X, y)
+    assert Counter(y_out.tolist()) == dict.fromkeys(range(4), 10)
+    assert_array_equal(X_out[16:][y_out[16:] == 1], np.tile(X[10], (9, 1)))
+    assert_within_the_range_of_the_class(X, y, X_out, y_out)
+
+
+def test_balanced_data_is_a_no_op_with_a_warning(table):
+    X, y = table
+    X, y = X[y < 2][:24], np.repeat([0, 1], 12)
+    model = sampler()
+    with pytest.warns(UserWarning, match="nothing is generated"):
+        X_out, y_out = model.fit_resample(X, y)
+    assert_array_equal(X_out, X)
+    assert_array_equal(y_out, y)
+    assert X_out is not X
+    with pytest.raises(ValueError, match="no class was generated"):
+        model.sample(3)
+
+
+def test_fit_alone_trains_nothing(table):
+    model = sampler().fit(*table)
+    assert model.sampling_strategy_ == {0: 0, 1: 28, 2: 33}
+    with pytest.raises(NotFittedError):
+        model.sample(3)
+    with pytest.raises(NotFittedError):
+        model.extract_features(table[0])
+
+
+def test_classes_tied_with_the_largest_are_not_oversampled():
+    X = np.random.default_rng(0).normal(size=(25, 2))
+    y = np.repeat([0, 1, 2], [10, 10, 5])
+    assert Counter(sampler().fit_resample(X, y)[1][25:].tolist()) == {2: 5}
+
+
+# Containers and dtypes
+
+
+def test_frame_in_frame_out(table):
+    X, y = table
+    frame = pd.DataFrame(
+        {
+            "amount": X[:, 0],
+            "count": np.round(X[:, 1]).astype(np.int32),
+            "small": X[:, 2].astype(np.float32),
+            "flag": X[:, 4] > 3,
+        },
+        index=np.arange(59) * 2,
+    )
+    labels = pd.Series(np.array(["low", "mid", "high"])[y], name="risk")
+    labels = labels.astype("category")
+    model = sampler()
+    X_out, y_out = model.fit_resample(frame, labels)
+    assert list(X_out.columns) == list(frame.columns)
+    assert_array_equal(X_out.dtypes, frame.dtypes)
+    pd.testing.assert_frame_equal(X_out[:59], frame.reset_index(drop=True))
+    assert y_out.dtype == labels.dtype
+    assert y_out.name == "risk"
+    assert_array_equal(X_out.index, y_out.index)
+    assert Counter(y_out) == dict.fromkeys(["low", "mid", "high"], 40)
+    more, more_labels = model.sample({"high": 4})
+    assert_array_equal(more.dtypes, frame.dtypes)
+    assert more_labels.tolist() == ["high"] * 4
+    assert more_labels.dtype == labels.dtype
+
+
+def test_integers_become_the_nearest_not_the_lower_one():
+    X = np.array([[0], [1]] * 20 + [[10], [11]] * 4)
+    y = np.repeat([0, 1], [40, 8])
+    X_out, _ = sampler(neighborhood=None).fit_resample(X, y)
+    assert X_out.dtype == X.dtype
+    # Mixtures of as many 10 as 11 lie on both sides of 10.5.
+    assert set(X_out[48:, 0]) == {10, 11}
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8])
+def test_dtype_is_kept(table, dtype):
+    X, y = table
+    X = ((X - X.min(0)) / (X.max(0) - X.min(0)) * 100).astype(dtype)
+    X_out, y_out = sampler().fit_resample(X, y.astype(np.int8))
+    assert X_out.dtype == dtype
+    assert y_out.dtype == np.int8
+    assert_array_equal(X_out[:59], X)
+
+
+def test_lists_and_one_versus_all_labels(table):
+    X, y = table
+    X_out, y_out = sampler().fit_resample(X.tolist(), y.tolist())
+    assert isinstance(X_out, list)
+    assert isinstance(y_out, list)
+    _, encoded = sampler().fit_resample(X, np.eye(3, dtype=int)[y])
+    assert_array_equal(encoded.argmax(1), y_out)
+
+
+def test_string_labels(table):
+    X, y = table
+    labels = np.array(["ordinary", "rare", "very rare"])[y]
+    _, y_out = sampler().fit_resample(X, labels)
+    assert Counter(y_out.tolist()) == dict.fromkeys(labels.tolist(), 40)
+
+
+# Sampling again
+
+
+def test_sample_gives_new_rows_without_training_again(table):
+    model = sampler()
+    X_out, _ = model.fit_resample(*table)
+    history = model.history_
+    rows, labels = model.sample({2: 3})
+    assert labels.tolist() == [2, 2, 2]
+    assert not any((rows == row).all(1).any() for row in X_out[59:])
+    assert not np.array_equal(model.sample({2: 3})[0], rows)
+    assert model.history_ is history
+    fixed = [model.sample(4, random_state=1)[0] for _ in range(2)]
+    assert_array_equal(*fixed)
+
+
+def test_same_seed_same_rows_and_pickle(table):
+    model = sampler()
+    first, _ = model.fit_resample(*table)
+    again, _ = model.fit_resample(*table)
+    assert_array_equal(first, again)
+    loaded = pickle.loads(pickle.dumps(model))
+    assert_array_equal(loaded.sample(3)[0], model.sample(3)[0])
+
+
+# Feature spaces
+
+
+@pytest.mark.parametrize("feature_extractor", ["conv", features])
+def test_with_a_feature_extractor_the_rows_are_features(digits, feature_extractor):
+    X, y = digits
+    model = sampler(
+        feature_extractor=feature_extractor, image_shape=(1, 8, 8), max_rounds=3
+    )
+    X_out, y_out = model.fit_resample(X, y)
+    width = 64 if feature_extractor == "conv" else 7
+    assert X_out.shape == (1200, width)
+    assert_allclose(X_out[:503], model.extract_features(X), rtol=1e-6)
+    assert len(model.get_feature_names_out()) == width
+    assert_within_the_range_of_the_class(X_out[:503], y, X_out, y_out)
+    from_images, _ = model.fit_resample(X.reshape(-1, 8, 8), y)
+    assert_array_equal(from_images, X_out)
+    assert model.sample({9: 2})[0].shape == (2, width)
+
+
+def test_balanced_features(digits):
+    X, y = digits
+    X, y = X[y > 7][:16], np.repeat([0, 1], 8)
+    model = sampler(feature_extractor="conv")
+    with pytest.warns(UserWarning, match="nothing is generated"):
+        X_out, _ = model.fit_resample(X, y)
+    assert_allclose(X_out, model.extract_features(X), rtol=1e-6)
+
+
+def test_unconstrained_rows_come_in_the_units_of_the_input(table):
+    X, y = table
+    X_out, _ = sampler(generator="unconstrained", max_iter=40).fit_resample(X, y)
+    scale = X.std(0)
+    assert (np.abs(X_out[59:].mean(0) - X.mean(0)) < 5 * scale).all()
+
+
+# In company
+
+
+def test_in_a_pipeline_beside_smote(table):
+    X, y = table
+    for over_sampler in (sampler(), SMOTE(k_neighbors=3, random_state=0)):
+        model = Pipeline([("sampler", over_sampler), ("clf", GaussianNB())])
+        assert model.fit(X, y).predict(X).shape == (59,)
+    pipeline = Pipeline([("gamo", sampler()), ("clf", GaussianNB())])
+    assert len(cross_val_score(pipeline, X, y, cv=2)) == 2
+    search = GridSearchCV(pipeline, {"gamo__neighborhood": [None, 3]}, cv=2, n_jobs=2)
+    assert search.fit(X, y).best_params_["gamo__neighborhood"] in (None, 3)
+
+
+def test_classifier_and_sampler_play_the_same_game(table):
+    model = sampler()
+    model.fit_resample(*table)
+    classifier = GAMOClassifier(max_iter=2, random_state=0).fit(*table)
+    assert model.history_ == classifier.history_
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        ([[np.nan], [1], [2]], [0, 0, 1], "Input X contains NaN"),
+        ([[np.inf], [1], [2]], [0, 0, 1], "Input X contains infinity"),
+        ([[1j], [1], [2]], [0, 0, 1], "Complex data not supported"),
+        ([["a"], ["b"], ["c"]], [0, 0, 1], "could not convert string|dtype='numeric'"),
+        ([1, 2, 3], [0, 0, 1], "Expected 2D array, got 1D array"),
+        (np.empty((0, 1)), [], "0 sample"),
+        ([[1], [2]], [0, 0, 1], "inconsistent numbers of samples"),
+        ([[1]], [0], "needs to have more than 1 class"),
+        ([[1], [2], [3]], [0, 0, 0], "needs to have more than 1 class"),
+        ([[1], [2], [3]], [0.1, 0.2, 0.3], "Unknown label type: continuous"),
+        ([[1], [2], [3]], [0, np.nan, 1], "Input y contains NaN"),
+        ([[1], [2], [3]], np.array([[1, 1], [0, 1], [1, 0]]), "Multilabel"),
+        (np.ones((3, 2, 2)), [0, 0, 1], "dim 3"),
+    ],
+)
+def test_bad_data(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        sampler().fit_resample(X, y)
+
+
+def test_a_sampler_needs_a_generator(table):
+    with pytest.raises(ValueError, match="'generator' parameter of GAMOSampler"):
+        sampler(generator=None).fit_resample(*table)
+
+
+def test_a_failed_fit_leaves_the_data_alone(table):
+    X, y = (a.copy() for a in table)
+    with pytest.raises(ValueError, match="device"):
+        sampler(device="nonsense").fit_resample(X, y)
+    assert_array_equal(X, table[0])
+    assert_array_equal(y, table[1])
