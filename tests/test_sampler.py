@@ -213,7 +213,7 @@ def test_balanced_data_is_a_no_op_with_a_warning(table):
 
 def test_fit_alone_trains_nothing(table):
     model = sampler().fit(*table)
-    assert model.sampling_strategy_ == {0: 0, 1: 28, 2: 33}
+    assert model.sampling_strategy_ == {1: 28, 2: 33}
     with pytest.raises(NotFittedError):
         model.sample(3)
     with pytest.raises(NotFittedError):

@@ -1,0 +1,77 @@
+"""The README's snippets and commands, the docstrings' examples, the examples."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import gamo_sampler
+from gamo_sampler import GAMOClassifier, GAMOSampler
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.rst").read_text()
+
+
+def snippets():
+    """Blocks of python in the README, in order."""
+    for block in re.split(r"\.\. code-block:: python\n\n", README)[1:]:
+        lines = re.match(r"(?:    .*\n|\n)+", block).group()
+        yield re.sub(r"^    ", "", lines, flags=re.MULTILINE)
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class:UserWarning")
+def test_readme_snippets_run_in_order():
+    namespace = {}
+    for snippet in snippets():
+        exec(snippet, namespace)
+    assert len(namespace["X_more"]) == 50
+    assert namespace["search"].best_params_["discriminator"] in ("auto", None)
+
+
+def test_ci_runs_the_readme_s_commands():
+    commands = re.findall(r"^    (python -m pip install .*)$", README, re.MULTILINE)
+    assert len(commands) == 2
+    script = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert set(commands) <= set(script)
+    assert script[-1] == commands[1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [m.name for m in pkgutil.iter_modules(gamo_sampler.__path__, "gamo_sampler.")],
+)
+def test_doctests(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+@pytest.mark.parametrize("estimator", [GAMOClassifier, GAMOSampler])
+def test_every_parameter_is_documented_in_order(estimator):
+    section = re.search(
+        r"Parameters\n    -+\n(.*?)\n    Attributes\n", estimator.__doc__, re.DOTALL
+    ).group(1)
+    documented = re.findall(r"^    (\w+) : (.*)$", section, re.MULTILINE)
+    parameters = estimator().get_params()
+    order = list(estimator.__init__.__kwdefaults__)
+    assert [name for name, _ in documented] == order
+    for name, description in documented:
+        default = parameters[name]
+        shown = re.search(r"default=(.*)$", description).group(1)
+        if isinstance(default, str):
+            assert shown == f'"{default}"'
+        elif isinstance(default, float):
+            assert float(shown) == default
+        else:
+            assert shown == str(default)
+    assert "%(" not in estimator.__doc__
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem
+)
+def test_examples_run(path, capsys):
+    runpy.run_path(str(path), run_name="__main__")
+    assert capsys.readouterr().out

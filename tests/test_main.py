@@ -1,0 +1,103 @@
+"""The command line, as a user types it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gamo_sampler import __main__ as command
+from gamo_sampler import __version__
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(command, "DIGITS_ROUNDS", 30)
+    monkeypatch.setattr(command, "FILE_ROUNDS", 30)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Nine classes of 20 images, named by letters."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(list("abcdefghi"), 20)
+    X = rng.integers(0, 256, size=(180, 6, 5), dtype=np.uint8)
+    path = tmp_path / "data.npz"
+    np.savez(path, x_train=X, y_train=y, x_test=X[::3], y_test=y[::3])
+    return path
+
+
+def table_of(out):
+    """Cells of the table by the label of their row."""
+    lines = out[out.index("recall of") :].split("\n\n")[0].splitlines()[1:]
+    rows = [line.split() for line in lines]
+    return {" ".join(r[:2]) if r[0] == "class" else r[0]: r for r in rows}
+
+
+def test_demonstration_on_digits(capsys):
+    command.main([])
+    out, err = capsys.readouterr()
+    table = table_of(out)
+    assert list(table) == [*(f"class {i}" for i in range(10)), "ACSA", "GM", "s"]
+    assert [table[f"class {i}"][2] for i in (0, 9)] == ["120", "8"]
+    for column in (-1, -2, -3):
+        recalls = [float(table[f"class {i}"][column]) for i in range(10)]
+        acsa, gm = float(table["ACSA"][column]), float(table["GM"][column])
+        assert acsa == pytest.approx(np.mean(recalls), abs=1e-3)
+        assert gm == pytest.approx(np.prod(recalls) ** 0.1, abs=2e-3)
+    assert "All three take 30 updates" in out
+    assert err.count("2/2") >= 2  # the progress bars
+
+
+def test_images_from_a_file_with_counts(archive, capsys):
+    command.main(["--data", str(archive), "--counts", "20,9,9,9,9,9,9,9,5"])
+    out = capsys.readouterr().out
+    assert "88 training rows in 9 classes of 20 to 5, 60 test rows." in out
+    assert table_of(out)["class i"][2] == "5"
+
+
+def test_a_class_of_one_row_leaves_smote_out(archive, capsys):
+    command.main(["--data", str(archive), "--counts", "20,9,9,9,9,9,9,9,1"])
+    out = capsys.readouterr().out
+    assert "SMOTE+CN is left out" in out
+    assert len(table_of(out)["ACSA"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--counts", "3,x"], "'3,x' is not a list of integers"),
+        (["--counts", "3,4"], "--counts has 2 numbers, but there are 10 classes"),
+        (["--data", "nowhere.npz"], "nowhere.npz"),
+    ],
+)
+def test_wrong_arguments(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command.main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_more_rows_than_there_are(archive, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--data", str(archive), "--counts", "21,9,9,9,9,9,9,9,1"])
+    assert "should be less or equal" in capsys.readouterr().err
+
+
+def test_missing_arrays(tmp_path, capsys):
+    path = tmp_path / "half.npz"
+    np.savez(path, x_train=np.eye(3), y_train=[0, 0, 1])
+    with pytest.raises(SystemExit):
+        command.main(["--data", str(path)])
+    assert "half.npz has no array x_test, y_test." in capsys.readouterr().err
+
+
+def test_help_and_version():
+    shown = subprocess.run(
+        [sys.executable, "-m", "gamo_sampler", "--help"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert "--data FILE.npz" in shown
+    assert __version__.count(".") == 2
