@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from imblearn.utils import check_sampling_strategy
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 from tqdm.auto import tqdm
 
 from ._build import NETWORKS, check_builders, make_networks
@@ -50,6 +51,8 @@ def rows_to_generate(strategy, y):
                 f"{counts.min() / counts.max():.3g}."
             )
         strategy = dict(zip(labels, np.maximum(counts, size), strict=True))
+    elif isinstance(strategy, Mapping):
+        strategy = dict(strategy)
     return dict(check_sampling_strategy(strategy, y, "over-sampling"))
 
 
@@ -178,6 +181,8 @@ class BaseGAMO(BaseEstimator):
         check_builders(self)
         self._image_shape = check_image_shape(image_shape, X.shape[1])
         self.device_ = resolve_device(self.device)
+        # From here on a failure leaves the estimator unfitted, never half fitted.
+        self._is_trained = False
         random_state = check_random_state(self.random_state)
         rng = run_generator(random_state)
         self.classes_, y = np.unique(y, return_inverse=True)
@@ -187,22 +192,22 @@ class BaseGAMO(BaseEstimator):
             if self.early_stopping and len(self.classes_) > 1:
                 held_out = hold_out(y, self.validation_fraction, random_state)
                 train = np.setdiff1d(np.arange(len(y)), held_out)
-            game = self._make_game(X[train], y[train], targets, rng)
+            wanted = np.array([targets.get(label, 0) for label in self.classes_])
+            wanted = wanted * (len(y[train]) / len(y))
+            game = self._make_game(X[train], y[train], wanted, rng)
             watcher = None
             if held_out is not None:
                 watcher = self._make_watcher(X[held_out], self.classes_[y[held_out]])
             self._play(game, watcher)
             self._keep(game, X[train])
         self._random_state = random_state
+        self._is_trained = True
 
-    def _make_game(self, X, y, targets, rng):
+    def _make_game(self, X, y, n_generated, rng):
         images = self._image_shape is not None
         self._scaling = (Scaling.of_images if images else Scaling.of_rows)(X)
         y = torch.tensor(y, dtype=torch.long)
-        wanted = [targets.get(label, 0) for label in self.classes_]
-        if self.generator is None:
-            wanted = [0] * len(wanted)
-        n_generated = torch.tensor(wanted, dtype=torch.long)
+        n_generated = torch.tensor(n_generated, dtype=torch.float64)
         networks = make_networks(
             self,
             X.shape[1],
@@ -224,7 +229,7 @@ class BaseGAMO(BaseEstimator):
             None if network is None else Player(network.to(self.device_), optimizer)
             for network in networks.values()
         )
-        weights = {"objective": sum(wanted) / len(y), "algorithm": 1.0}
+        weights = {"objective": float(n_generated.sum()) / len(y), "algorithm": 1.0}
         return Game(
             F=F,
             M=M,
@@ -296,6 +301,9 @@ class BaseGAMO(BaseEstimator):
 
     # After training -------------------------------------------------------
 
+    def __sklearn_is_fitted__(self):
+        return getattr(self, "_is_trained", False)
+
     def sample(self, n, *, random_state=None):
         """Generate rows with the fitted generator, without training again.
 
@@ -317,7 +325,7 @@ class BaseGAMO(BaseEstimator):
         y : ndarray of shape (n,)
             Their labels.
         """
-        check_is_fitted(self, "_pool")
+        self._check_trained()
         if self._pool is None:
             raise ValueError("Nothing to sample: no class was generated in fit.")
         random_state = check_random_state(
@@ -340,11 +348,17 @@ class BaseGAMO(BaseEstimator):
         features : ndarray of shape (n_samples, n_features_out)
             F(x); the rows themselves where there is no feature extractor.
         """
-        check_is_fitted(self, "_pool")
+        self._check_trained()
         X = self._check_rows(X)
         if self.feature_extractor is None:
             return X
         return self._through(X, self.feature_extractor_).numpy()
+
+    def _check_trained(self):
+        if not getattr(self, "_is_trained", False):
+            raise NotFittedError(
+                f"This {type(self).__name__} has not been trained yet."
+            )
 
     def _check_rows(self, X):
         X, _ = as_rows(X, self._image_shape)

@@ -97,8 +97,9 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         X, y = validate_data(self, X, y, ensure_min_samples=2)
         check_classification_targets(y)
         check_target_type(y)
-        several = len(np.unique(y)) > 1
-        targets = rows_to_generate(self.sampling_strategy, y) if several else {}
+        targets = {}
+        if self.generator is not None and len(np.unique(y)) > 1:
+            targets = rows_to_generate(self.sampling_strategy, y)
         self._fit_game(X, y, targets, image_shape)
         return self
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ._draws import Lots, Round
 from ._losses import classifier_loss, discriminator_loss, realism_loss
 
 BLOCK = 4096
@@ -34,57 +35,6 @@ class Player:
         loss.backward(inputs=self.parameters)
         self.optimizer.step()
         self.network.eval()
-
-
-@dataclass
-class Draw:
-    """What m rows are generated from. Labels ascend: each class is one slice."""
-
-    z: torch.Tensor  # (m, l) noise
-    y: torch.Tensor  # (m,) class indices
-    code: torch.Tensor  # (m, c) one-hot labels
-    rows: torch.Tensor  # (m,) positions in the pool: a row of each label's class
-    sizes: list  # rows per generated class
-
-
-@dataclass
-class Lots:
-    """Draws labels, noise and rows for the generated classes."""
-
-    classes: torch.Tensor  # (g,) class indices, ascending
-    sizes: torch.Tensor  # (g,) rows n_i of each, in pool order
-    n_classes: int
-    latent_dim: int
-    device: torch.device
-
-    def by_frequency(self, frequency, m, rng):
-        """m labels by frequency, (g,), with their draw."""
-        k = torch.multinomial(frequency, m, replacement=True, generator=rng)
-        return self.of(k.sort().values, rng)
-
-    def of(self, k, rng):
-        """Noise and rows for ascending k, positions among the generated classes."""
-        m = len(k)
-        z = torch.randn(m, self.latent_dim, generator=rng, dtype=torch.float32)
-        u = torch.rand(m, generator=rng, dtype=torch.float64)
-        first = self.sizes.cumsum(0) - self.sizes
-        rows = first[k] + (u * self.sizes[k]).long()
-        y = self.classes[k]
-        code = torch.eye(self.n_classes, dtype=torch.float32)[y]
-        z, y, code, rows = (t.to(self.device) for t in (z, y, code, rows))
-        return Draw(z, y, code, rows, k.bincount(minlength=len(self.sizes)).tolist())
-
-
-@dataclass
-class Round:
-    """All random choices of one round."""
-
-    x: torch.Tensor  # (b, d) real rows, B_d
-    y: torch.Tensor  # (b,) their labels, Y_d
-    generated: Draw  # for M and D, B_n and Y_n
-    adversarial: list  # of Draw, for G, B_g and Y_g
-    real_target: torch.Tensor  # (b,) D's targets, 1 - U(0, s)
-    generated_target: torch.Tensor  # (b,) U(0, s)
 
 
 @dataclass
@@ -119,7 +69,7 @@ class Game:
         sizes = torch.tensor([len(m) for m in members], dtype=torch.long)
         n_classes = len(self.n_generated)
         self.lots = Lots(classes, sizes, n_classes, self.latent_dim, self.device)
-        self.deficit = self.n_generated[classes].double()
+        self.deficit = self.n_generated[classes]
         self.equal = torch.ones_like(self.deficit)
         self.labels = self.y.to(self.device)
         self.codes = torch.eye(n_classes, dtype=torch.float32).to(self.device)
@@ -141,34 +91,36 @@ class Game:
 
     def joint_round(self, r):
         """One step per player; D sees as many real as generated rows of a class."""
-        d = r.generated
-        x = self.generate(d)
-        record = self.m_step(
-            m_real=(r.x, r.y, 1.0), m_generated=(x, d.y, self.generated_weight)
+        draw = r.generated
+        x = self.generate(draw)
+        m = self.m_step(
+            m_real=(r.x, r.y, 1.0), m_generated=(x, draw.y, self.generated_weight)
         )
-        record |= self.d_step(
-            d_real=(self.pool[d.rows], d.code, r.real_target),
-            d_generated=(x, d.code, r.generated_target),
+        d = self.d_step(
+            d_real=(self.pool[draw.rows], draw.code, r.real_target),
+            d_generated=(x, draw.code, r.generated_target),
         )
-        return record | self.g_step(r.adversarial[0], self.goals)
+        [adversarial] = r.adversarial
+        return m | d | self.g_step(adversarial, self.goals)
 
     def alternating_round(self, r):
         """Lines 7 to 15 as printed, a step for each."""
-        d = r.generated
-        record = self.m_step(m_real=(r.x, r.y, 1.0))  # 9
-        record |= self.d_step(d_real=(r.x, self.codes[r.y], r.real_target))
-        x = self.generate(d)
-        record |= self.m_step(m_generated=(x, d.y, self.generated_weight))  # 11
-        record |= self.d_step(d_generated=(x, d.code, r.generated_target))
+        draw = r.generated
+        m = self.m_step(m_real=(r.x, r.y, 1.0))  # 9
+        d = self.d_step(d_real=(r.x, self.codes[r.y], r.real_target))
+        x = self.generate(draw)
+        m |= self.m_step(m_generated=(x, draw.y, self.generated_weight))  # 11
+        d |= self.d_step(d_generated=(x, draw.code, r.generated_target))
         steps = [
             self.g_step(draw, [goal])  # 14, 15: the same z and labels
             for draw in r.adversarial
             for goal in self.goals
         ]
+        g = {}
         for name, _, _ in self.goals:
             losses = [step[name] for step in steps if name in step]
-            record[name] = sum(losses) / len(losses)
-        return record
+            g[name] = sum(losses) / len(losses)
+        return m | d | g
 
     # One step -------------------------------------------------------------
 

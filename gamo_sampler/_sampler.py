@@ -187,12 +187,17 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
         names = [f"gamosampler{i}" for i in range(self._pool.shape[1])]
         return np.array(names, dtype=object)
 
+    def __sklearn_is_fitted__(self):
+        # `fit` alone counts, in imbalanced-learn's manner: it sets the strategy.
+        return hasattr(self, "sampling_strategy_")
+
     def _fit_resample(self, X, y, image_shape=None):
         """Train on checked arrays; the rows to append, and their labels."""
         targets = {label: n for label, n in self.sampling_strategy_.items() if n}
-        self._pool = None
         if targets or self.feature_extractor is not None:
             self._fit_game(X, y, targets, image_shape)
+        else:
+            self._pool, self._is_trained = None, True
         if not targets:
             return np.empty((0, X.shape[1])), y[:0]
         return super().sample(targets)

@@ -21,8 +21,8 @@ def make_game_of(X, y, **parameters):
     estimator._image_shape = None
     estimator.device_ = torch.device("cpu")
     counts = np.bincount(y)
-    targets = dict(enumerate(counts.max() - counts))
-    return estimator._make_game(X, y, targets, torch.Generator().manual_seed(0))
+    n_generated = (counts.max() - counts) * (estimator.generator is not None)
+    return estimator._make_game(X, y, n_generated, torch.Generator().manual_seed(0))
 
 
 def make_game(X, y, **parameters):

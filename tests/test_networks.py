@@ -6,7 +6,7 @@ import torch
 from scipy.optimize import linprog
 
 from gamo_sampler import _networks as networks
-from gamo_sampler._game import Lots
+from gamo_sampler._draws import Lots
 
 SIZES = [12, 5, 1]
 D = 6

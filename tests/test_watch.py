@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import log_loss
 
 from gamo_sampler import GAMOClassifier
+from gamo_sampler._game import Game
 from gamo_sampler._networks import linear
 from gamo_sampler._watch import (
     balanced_log_loss,
@@ -117,3 +119,38 @@ def test_training_stops_at_the_first_loss_that_is_not_finite(table, loss):
     with pytest.raises(ValueError, match=r"classifier .* became nan in epoch 3"):
         model.fit(X, y)
     assert len(model.history_) == 2
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+def test_a_failed_fit_leaves_nothing_half_fitted(table):
+    X, y = table
+    model = GAMOClassifier(max_iter=1, batch_size=8, random_state=0).fit(X, y)
+    before = model.predict_proba(X)
+    # A wrong parameter is found before anything is touched.
+    with pytest.raises(ValueError, match="device"):
+        model.set_params(device="nonsense").fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    with pytest.raises(ValueError, match="became nan"):
+        model.set_params(device="cpu", classifier=Exploding, max_iter=9).fit(X, y)
+    for method in (model.predict_proba, model.extract_features):
+        with pytest.raises(NotFittedError):
+            method(X)
+
+
+def test_held_out_rows_do_not_change_the_weight_of_generated_rows(monkeypatch):
+    """Equation 3's weight is a ratio of class sizes, which the split keeps."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(130, 2)), np.repeat([0, 1], [100, 30])
+    seen = []
+    epochs = Game.epochs
+
+    def spy(game, n_rounds):
+        seen.append(game.generated_weight)
+        return epochs(game, n_rounds)
+
+    monkeypatch.setattr(Game, "epochs", spy)
+    model = GAMOClassifier(max_iter=1, random_state=0)
+    model.fit(X, y)
+    model.set_params(early_stopping=True, validation_fraction=0.5).fit(X, y)
+    assert seen == pytest.approx([70 / 130] * 2)

@@ -1,0 +1,60 @@
+"""The game's random choices, all from the run's own generator, on the CPU.
+
+Drawing there keeps them the same on every device, and tells how many rows of each
+class a batch has without waiting for the device.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass
+class Draw:
+    """What m rows are generated from. Labels ascend: each class is one slice."""
+
+    z: torch.Tensor  # (m, l) noise
+    y: torch.Tensor  # (m,) class indices
+    code: torch.Tensor  # (m, c) one-hot labels
+    rows: torch.Tensor  # (m,) positions in the pool: a row of each label's class
+    sizes: list  # rows per generated class
+
+
+@dataclass
+class Lots:
+    """Draws labels, noise and rows for the generated classes."""
+
+    classes: torch.Tensor  # (g,) class indices, ascending
+    sizes: torch.Tensor  # (g,) rows n_i of each, in pool order
+    n_classes: int
+    latent_dim: int
+    device: torch.device
+
+    def by_frequency(self, frequency, m, rng):
+        """m labels by frequency, (g,), with their draw."""
+        k = torch.multinomial(frequency, m, replacement=True, generator=rng)
+        return self.of(k.sort().values, rng)
+
+    def of(self, k, rng):
+        """Noise and rows for ascending k, positions among the generated classes."""
+        m = len(k)
+        z = torch.randn(m, self.latent_dim, generator=rng, dtype=torch.float32)
+        u = torch.rand(m, generator=rng, dtype=torch.float64)
+        first = self.sizes.cumsum(0) - self.sizes
+        rows = first[k] + (u * self.sizes[k]).long()
+        y = self.classes[k]
+        code = torch.eye(self.n_classes, dtype=torch.float32)[y]
+        z, y, code, rows = (t.to(self.device) for t in (z, y, code, rows))
+        return Draw(z, y, code, rows, k.bincount(minlength=len(self.sizes)).tolist())
+
+
+@dataclass
+class Round:
+    """All random choices of one round."""
+
+    x: torch.Tensor  # (b, d) real rows, B_d
+    y: torch.Tensor  # (b,) their labels, Y_d
+    generated: Draw  # for M and D, B_n and Y_n
+    adversarial: list  # of Draw, for G, B_g and Y_g
+    real_target: torch.Tensor  # (b,) D's targets, 1 - U(0, s)
+    generated_target: torch.Tensor  # (b,) U(0, s)
