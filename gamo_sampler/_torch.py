@@ -117,9 +117,6 @@ class Rows:
         if len(X) <= MAX_RESIDENT_ROWS:
             self.resident = scaling.forward(X).to(device)
 
-    def __len__(self):
-        return len(self.X)
-
     def __getitem__(self, index):
         """Rows at `index`, a tensor of positions on the CPU."""
         if self.resident is not None:

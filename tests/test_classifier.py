@@ -1,6 +1,7 @@
 """GAMOClassifier: fitting, predicting, sampling, and what it refuses."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
@@ -277,6 +278,16 @@ def test_same_seed_same_bits(table, own):
     assert one.history_ == two.history_
     other = fitted(table, random_state=1, **own)
     assert not np.array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
+@pytest.mark.parametrize("own", [{}, {"classifier": dense}])
+def test_fits_in_threads_give_the_same_bits(table, own):
+    X, _ = table
+    expected = fitted(table, **own).predict_proba(X)
+    with ThreadPoolExecutor(4) as pool:
+        models = list(pool.map(lambda _: fitted(table, **own), range(4)))
+    for model in models:
+        assert_array_equal(model.predict_proba(X), expected)
 
 
 def test_grid_search_in_processes_gives_the_same_bits(table):
