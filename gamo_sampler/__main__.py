@@ -2,6 +2,7 @@
 
 import argparse
 import time
+import zipfile
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from imblearn.over_sampling import SMOTE
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score, recall_score
 from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.multiclass import check_classification_targets
 
 from . import GAMOClassifier
 
@@ -43,17 +46,21 @@ def main(argv=None):
     try:
         data = load_file(arguments.data) if arguments.data else load_long_digits()
         counts = arguments.counts or (None if arguments.data else DIGITS_COUNTS)
+        check(*data)
         data = data if counts is None else keep(data, counts)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         parser.error(str(error))
     compare(*data, max_rounds=FILE_ROUNDS if arguments.data else DIGITS_ROUNDS)
 
 
 def parse_counts(text):
     try:
-        return [int(n) for n in text.split(",")]
+        counts = [int(n) for n in text.split(",")]
+        if min(counts) < 1:
+            raise ValueError
+        return counts
     except ValueError:
-        message = f"{text!r} is not a list of integers such as 400,200,100"
+        message = f"{text!r} is not a list of positive integers such as 400,200,100"
         raise argparse.ArgumentTypeError(message) from None
 
 
@@ -66,11 +73,35 @@ def load_long_digits():
 
 
 def load_file(path):
+    if not zipfile.is_zipfile(path):
+        # Opened so that a file that is not there says so by itself.
+        with open(path):
+            raise ValueError(f"{path} is not an .npz file.")
     with np.load(path) as arrays:
         missing = [key for key in KEYS if key not in arrays]
         if missing:
             raise ValueError(f"{path} has no array {', '.join(missing)}.")
         return [arrays[key] for key in KEYS]
+
+
+def check(X_train, y_train, X_test, y_test):
+    """Find what is wrong before anything is trained."""
+    if X_train.shape[1:] != X_test.shape[1:] or X_train.ndim < 2:
+        raise ValueError(
+            "x_train and x_test must be rows or images of one shape, got "
+            f"{X_train.shape} and {X_test.shape}."
+        )
+    for part, X, y in (("train", X_train, y_train), ("test", X_test, y_test)):
+        check_array(X, allow_nd=True, input_name=f"x_{part}")
+        check_consistent_length(X, y)
+        if y.ndim != 1:
+            raise ValueError(f"y_{part} must be one-dimensional, got {y.shape}.")
+    check_classification_targets(y_train)
+    if set(y_train.tolist()) != set(y_test.tolist()) or len(set(y_test.tolist())) < 2:
+        raise ValueError(
+            "y_train and y_test must hold the same labels, two or more, got "
+            f"{np.unique(y_train).tolist()} and {np.unique(y_test).tolist()}."
+        )
 
 
 def keep(data, counts):
@@ -91,9 +122,11 @@ def keep(data, counts):
 
 def smote(X, y):
     """SMOTE on flattened rows, in the shape of X."""
+    # In floats: imblearn subtracts rows in their dtype, and uint8 wraps around.
+    rows = X.reshape(len(X), -1).astype(np.float32)
     neighbors = min(5, np.unique(y, return_counts=True)[1].min() - 1)
     sampler = SMOTE(k_neighbors=neighbors, random_state=SEED)
-    rows, y = sampler.fit_resample(X.reshape(len(X), -1), y)
+    rows, y = sampler.fit_resample(rows, y)
     return rows.reshape(-1, *X.shape[1:]), y
 
 

@@ -1,5 +1,6 @@
 """What both estimators share: parameters, networks, and a game watched to its end."""
 
+import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -17,20 +18,29 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 from tqdm.auto import tqdm
 
-from ._build import NETWORKS, check_builders, make_networks
-from ._game import BLOCK, SCHEDULES, Game, Player
+from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
+from ._game import SCHEDULES, Game, Player
 from ._images import as_rows, check_image_shape
 from ._losses import CRITERIA, DECEPTIONS
 from ._networks import ConvexGenerator
 from ._torch import (
+    BLOCK,
     Rows,
     Scaling,
+    private_random_state,
     process_rng,
     resolve_device,
     run_generator,
     workspace,
 )
-from ._watch import Current, Watcher, check_losses, check_weights, hold_out
+from ._watch import (
+    Current,
+    Watcher,
+    check_finite,
+    check_losses,
+    check_weights,
+    hold_out,
+)
 
 CHUNK_VALUES = 2**22
 
@@ -51,9 +61,22 @@ def rows_to_generate(strategy, y):
                 f"{counts.min() / counts.max():.3g}."
             )
         strategy = dict(zip(labels, np.maximum(counts, size), strict=True))
-    elif isinstance(strategy, Mapping):
-        strategy = dict(strategy)
+    if callable(strategy):
+        strategy = strategy(y)
+    if not isinstance(strategy, str):
+        strategy = _check_targets(strategy)
     return dict(check_sampling_strategy(strategy, y, "over-sampling"))
+
+
+def _check_targets(strategy):
+    if not isinstance(strategy, Mapping) or not all(
+        isinstance(n, Integral) for n in strategy.values()
+    ):
+        raise ValueError(
+            "sampling_strategy must give integers by class label, "
+            f"{{label: number of rows}}, got {strategy!r}."
+        )
+    return dict(strategy)
 
 
 class BaseGAMO(BaseEstimator):
@@ -178,19 +201,15 @@ class BaseGAMO(BaseEstimator):
         image_shape : tuple or None
             (channels, height, width), where rows are images.
         """
-        check_builders(self)
-        self._image_shape = check_image_shape(image_shape, X.shape[1])
-        self.device_ = resolve_device(self.device)
-        # From here on a failure leaves the estimator unfitted, never half fitted.
-        self._is_trained = False
-        random_state = check_random_state(self.random_state)
+        self._check_parameters(X, image_shape)
+        random_state = private_random_state(self.random_state)
         rng = run_generator(random_state)
         self.classes_, y = np.unique(y, return_inverse=True)
-        users_own = any(callable(getattr(self, name)) for name in NETWORKS)
-        with workspace(), process_rng(rng) if users_own else nullcontext():
+        with workspace(), self._users_rng(rng):
             train, held_out = slice(None), None
             if self.early_stopping and len(self.classes_) > 1:
                 held_out = hold_out(y, self.validation_fraction, random_state)
+                self._warn_of_unseen(y, held_out)
                 train = np.setdiff1d(np.arange(len(y)), held_out)
             wanted = np.array([targets.get(label, 0) for label in self.classes_])
             wanted = wanted * (len(y[train]) / len(y))
@@ -199,9 +218,22 @@ class BaseGAMO(BaseEstimator):
             if held_out is not None:
                 watcher = self._make_watcher(X[held_out], self.classes_[y[held_out]])
             self._play(game, watcher)
+            self._check_outputs(X[train], self.n_iter_)
             self._keep(game, X[train])
         self._random_state = random_state
         self._is_trained = True
+
+    def _users_rng(self, rng):
+        """torch's process-wide RNG from `rng`, where users' networks may draw."""
+        users_own = any(callable(getattr(self, name)) for name in NETWORKS)
+        return process_rng(rng) if users_own else nullcontext()
+
+    def _check_parameters(self, X, image_shape):
+        """What the constraints cannot tell; sets what follows from them."""
+        check_builders(self)
+        hidden_sizes(self.hidden_layer_sizes, X.shape[1])
+        self._image_shape = check_image_shape(image_shape, X.shape[1])
+        self.device_ = resolve_device(self.device)
 
     def _make_game(self, X, y, n_generated, rng):
         images = self._image_shape is not None
@@ -250,6 +282,15 @@ class BaseGAMO(BaseEstimator):
             device=self.device_,
         )
 
+    def _warn_of_unseen(self, y, held_out):
+        unseen = np.setdiff1d(y, y[held_out])
+        if len(unseen):
+            warnings.warn(
+                f"Classes {self.classes_[unseen].tolist()} have one row each: "
+                "early_stopping judges the classifier without them.",
+                stacklevel=4,
+            )
+
     def _make_watcher(self, X, y):
         current = Current(self._probabilities, self.classes_)
         return Watcher(current, self.scoring, X, y, self.n_iter_no_change)
@@ -262,9 +303,10 @@ class BaseGAMO(BaseEstimator):
         self.history_ = []
         with tqdm(total=n_epochs, unit="epoch", disable=self.verbose != 1) as bar:
             for epoch, losses in enumerate(game.epochs(n_rounds), start=1):
-                check_losses(losses, epoch)
+                check_losses(losses, game.finite_rounds, epoch)
                 record = {"epoch": epoch, **losses}
                 if watcher:
+                    self._check_outputs(watcher.X, epoch)
                     record |= watcher.scores()
                 self.history_.append(record)
                 self._report(bar, record)
@@ -274,7 +316,12 @@ class BaseGAMO(BaseEstimator):
         if watcher:
             watcher.restore_best(self._networks())
             game.look()
-        check_weights(self._networks(), self.n_iter_)
+
+    def _check_outputs(self, X, epoch):
+        """Weights may be finite and yet overflow in use."""
+        check_weights(self._networks(), epoch)
+        finite = np.isfinite(self._probabilities(X[:BLOCK])).all()
+        check_finite({"classifier": finite}, epoch)
 
     def _report(self, bar, record):
         bar.set_postfix({k: f"{v:.3g}" for k, v in record.items() if k != "epoch"})
@@ -298,6 +345,17 @@ class BaseGAMO(BaseEstimator):
             rows = game.pool.cpu().numpy() if game.F else X[game.members.numpy()]
             dtype = np.result_type(rows.dtype, np.float32)
             self._pool = torch.tensor(rows.astype(min(dtype, np.dtype(np.float64))))
+
+    def _keep_nothing(self, X, y, image_shape):
+        """The state of a fit in which there was nothing to learn."""
+        self._check_parameters(X, image_shape)
+        self.classes_ = np.unique(y)
+        self.history_ = []
+        self.n_iter_ = 0
+        for name in NETWORKS:
+            setattr(self, f"{name}_", None)
+        self._pool = None
+        self._is_trained = True
 
     # After training -------------------------------------------------------
 
@@ -332,8 +390,8 @@ class BaseGAMO(BaseEstimator):
             self._random_state if random_state is None else random_state
         )
         counts = self._counts(n, random_state)
-        labels = self.classes_[self._lots.classes.numpy()]
-        return self._generate(counts, random_state), np.repeat(labels, counts)
+        labels = np.repeat(self._generated_classes(), counts)
+        return self._generate(counts, random_state), labels
 
     def extract_features(self, X):
         """Map rows into the space in which rows are generated.
@@ -368,7 +426,7 @@ class BaseGAMO(BaseEstimator):
         """Rows X (n, n_features), scaled, through the networks, on the CPU."""
         device = next(self.classifier_.parameters()).device
         blocks = []
-        with torch.no_grad():
+        with workspace(), torch.no_grad():
             for block in gen_batches(len(X), BLOCK):
                 x = self._scaling.forward(X[block]).to(device)
                 for network in networks:
@@ -384,22 +442,31 @@ class BaseGAMO(BaseEstimator):
 
     def _counts(self, n, random_state):
         """Rows per generated class from `sample`'s n."""
-        labels = self.classes_[self._lots.classes.numpy()].tolist()
         if not isinstance(n, Mapping):
             _check_count(n)
             return random_state.multinomial(n, self._deficit / self._deficit.sum())
-        unknown = [label for label in n if label not in labels]
+        labels = self._generated_classes()
+        # As numpy scalars: `tolist` makes other keys of dates.
+        unknown = [label for label in n if label not in list(labels)]
         if unknown:
             raise ValueError(
-                f"n asks for rows of {unknown}, but the generated classes are {labels}."
+                f"n asks for rows of {unknown}, but the generated classes are "
+                f"{labels.tolist()}."
             )
         for count in n.values():
             _check_count(count)
         return np.array([n.get(label, 0) for label in labels])
 
+    def _generated_classes(self):
+        return self.classes_[self._lots.classes.numpy()]
+
     def _generate(self, counts, random_state):
         """Rows of the generated classes, (sum of counts, d), class by class."""
         rng = run_generator(random_state)
+        with workspace(), self._users_rng(rng), torch.no_grad():
+            return self._generate_blocks(counts, rng)
+
+    def _generate_blocks(self, counts, rng):
         pools = self._pool.split(self._lots.sizes.tolist())
         low = torch.stack([pool.amin(0) for pool in pools])
         high = torch.stack([pool.amax(0) for pool in pools])
@@ -407,12 +474,12 @@ class BaseGAMO(BaseEstimator):
         width = max(self._pool.shape[1], self.generator_.n_sources)
         labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
         blocks = []
-        with torch.no_grad():
-            for k in labels.split(max(1, CHUNK_VALUES // width)):
-                rows = self.generator_(self._lots.of(k, rng), self._pool)
-                # A sum of products can pass the extremes by its last bit.
-                blocks.append(rows.clamp(low[k], high[k]) if convex else rows)
+        for k in labels.split(max(1, CHUNK_VALUES // width)):
+            rows = self.generator_(self._lots.of(k, rng), self._pool)
+            # A sum of products can pass the extremes by its last bit.
+            blocks.append(rows.clamp(low[k], high[k]) if convex else rows)
         rows = torch.cat(blocks)
+        check_finite({"generator": rows.isfinite().all()}, self.n_iter_)
         if convex or self.feature_extractor_ is not None:
             return rows.numpy()
         return self._scaling.inverse(rows)

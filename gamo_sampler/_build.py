@@ -125,8 +125,14 @@ def _output(network, name, n_in):
     """What the network makes of two rows of zeros."""
     with torch.no_grad():
         try:
-            return network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
-        except (RuntimeError, ValueError) as error:
+            output = network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
+        except Exception as error:
             raise ValueError(
                 f"{name}'s network fails on input of shape (2, {n_in}): {error}"
             ) from error
+    if not isinstance(output, torch.Tensor):
+        raise TypeError(
+            f"{name}'s network maps input of shape (2, {n_in}) to a "
+            f"{type(output).__name__}, but a tensor was expected."
+        )
+    return output

@@ -93,8 +93,12 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         self : GAMOClassifier
             The fitted classifier.
         """
+        # A fit that fails leaves the estimator unfitted, never half fitted.
+        self._is_trained = False
         X, image_shape = as_rows(X, self.image_shape)
         X, y = validate_data(self, X, y, ensure_min_samples=2)
+        if X.dtype.kind in "mM":
+            raise TypeError(f"X holds dates ({X.dtype}); turn them into numbers first.")
         check_classification_targets(y)
         check_target_type(y)
         targets = {}

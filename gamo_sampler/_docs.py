@@ -15,14 +15,16 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy"}, default="least_square
         F, which maps rows to the space in which the game is played. None plays
         on the rows themselves. "conv" is two convolutions and a dense layer for
         images, the dense layer alone for rows without `image_shape`. An epoch
-        with F trains F through a fixed M first, then plays on F(X).
+        with F trains F through a fixed M first, then plays on F(X).%(f)s
     image_shape : tuple of 3 int, default=None
         (channels, height, width), for rows that are images. Images share one
         scale for all pixels, [-1, 1]; other rows are standardised per column.
     neighborhood : int or None, default=5
         Number of rows that a generated row is mixed of: a random row of the class
         and its nearest neighbours of that class, all rows of a smaller class.
-        None is the paper's full hull: all rows of the class.
+        None is the paper's full hull: all rows of the class. Finding the neighbours
+        takes time that grows with the square of a class's size, a minute or so for
+        100,000 rows.
     generator_target : {"complement", "squared", "log"}, default="squared"
         G's loss at M for a row of class i with probabilities p: the loss against
         the ones' complement of the label (as published), p_i^2, or
@@ -52,7 +54,8 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy"}, default="least_square
     max_iter : int, default=100
         Number of epochs. An epoch is ceil(n_samples / batch_size) rounds.
     max_rounds : int or None, default=2000
-        Greatest number of rounds in the whole fit. None is no limit.
+        Greatest number of rounds in the whole fit, which ends it before `max_iter`
+        on more than a few hundred rows. None is no limit.
     batch_size : int, default=32
         Real rows, and generated rows, per round.
     learning_rate : float, default=1e-3
@@ -68,7 +71,8 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy"}, default="least_square
         [0, label_smoothing] for generated ones. G's own target is 1.
     early_stopping : bool, default=False
         Whether to hold rows out, score M on them after every epoch, stop when the
-        score no longer rises, and go back to the best weights.
+        score no longer rises, and go back to the best weights. Rows held out are
+        not learned from, nor mixed into generated ones.
     validation_fraction : float, default=0.1
         Share of each class that is held out, at least one row of a class of two
         or more. Only used with `early_stopping`.
@@ -82,7 +86,8 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy"}, default="least_square
         0 is silent, 1 shows a progress bar, 2 prints a line per epoch.
     random_state : int, RandomState instance or None, default=None
         Seeds all draws. The same seed gives the same bits on a CPU with the same
-        number of torch threads.
+        number of torch threads. None takes a fresh seed each time, and leaves
+        numpy's global random state alone.
     device : str or torch.device, default="auto"
         Where to train. "auto" is a GPU where there is one, else the CPU."""
 
@@ -103,12 +108,16 @@ NOTES = """A network given as a parameter is a builder, a class or function call
     =================  ======================================  ================="""
 
 
-def documented(none=""):
-    """Class decorator: the shared parameters and notes into the docstring."""
+def documented(none="", f=""):
+    """Class decorator: the shared parameters and notes into the docstring.
+
+    `none` and `f` are what the class has to add on `generator` and
+    `feature_extractor`.
+    """
 
     def fill(cls):
         if cls.__doc__:  # python -OO has none
-            parameters = PARAMETERS.replace("%(none)s", none)
+            parameters = PARAMETERS.replace("%(none)s", none).replace("%(f)s", f)
             text = cls.__doc__.replace("%(parameters)s", parameters)
             cls.__doc__ = text.replace("%(notes)s", NOTES)
         return cls

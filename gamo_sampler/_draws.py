@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ._losses import one_hot
+from ._torch import upload
+
 
 @dataclass
 class Draw:
@@ -42,9 +45,8 @@ class Lots:
         u = torch.rand(m, generator=rng, dtype=torch.float64)
         first = self.sizes.cumsum(0) - self.sizes
         rows = first[k] + (u * self.sizes[k]).long()
-        y = self.classes[k]
-        code = torch.eye(self.n_classes, dtype=torch.float32)[y]
-        z, y, code, rows = (t.to(self.device) for t in (z, y, code, rows))
+        z, y, rows = (upload(t, self.device) for t in (z, self.classes[k], rows))
+        code = one_hot(z.new_empty(m, self.n_classes), y)
         return Draw(z, y, code, rows, k.bincount(minlength=len(self.sizes)).tolist())
 
 

@@ -3,6 +3,24 @@
 import numpy as np
 
 
+def check_columns(X):
+    """Refuse columns of a frame that are no numbers, by name, and arrays of dates."""
+    if hasattr(X, "columns"):
+        wrong = {
+            name: str(dtype)
+            for name, dtype in zip(X.columns, X.dtypes, strict=True)
+            if getattr(dtype, "kind", "O") not in "biufc"
+        }
+    else:
+        dtype = getattr(X, "dtype", np.dtype(float))
+        wrong = {"X": str(dtype)} if getattr(dtype, "kind", "O") in "mM" else {}
+    if wrong:
+        raise TypeError(
+            f"Only numbers can be mixed, but these columns have other types: {wrong}. "
+            "Encode them as numbers, or leave them out."
+        )
+
+
 def container(data, array):
     """`data` where it is a frame, a series or a list, else its validated `array`."""
     return data if hasattr(data, "iloc") or isinstance(data, list) else array
@@ -41,11 +59,21 @@ def extend(data, values):
 
 
 def _cast(values, dtype):
-    """`values` in `dtype`; for integers the nearest one, not the next towards 0."""
+    """`values` in `dtype`; for integers the nearest one that it can hold."""
     if getattr(dtype, "kind", "O") in "iub" and values.dtype.kind == "f":
-        values = np.rint(values)
+        values = np.clip(np.rint(values), *_limits(dtype))
     if isinstance(dtype, np.dtype):
         return values.astype(dtype)
     import pandas as pd
 
     return pd.array(values, dtype=dtype)
+
+
+def _limits(dtype):
+    """The least and the greatest float that an integer dtype can hold."""
+    if dtype.kind == "b":
+        return 0.0, 1.0
+    limits = np.iinfo(np.dtype(f"{dtype.kind}{dtype.itemsize}"))
+    high = float(limits.max)
+    # Near 2^63 the nearest float lies above the greatest integer.
+    return float(limits.min), high if int(high) <= limits.max else np.nextafter(high, 0)

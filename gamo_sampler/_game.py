@@ -10,9 +10,15 @@ from dataclasses import dataclass
 import torch
 
 from ._draws import Lots, Round
-from ._losses import classifier_loss, discriminator_loss, realism_loss
-
-BLOCK = 4096
+from ._losses import (
+    Sigmoid,
+    Softmax,
+    classifier_loss,
+    discriminator_loss,
+    one_hot,
+    realism_loss,
+)
+from ._torch import BLOCK, upload
 
 
 class Player:
@@ -72,7 +78,6 @@ class Game:
         self.deficit = self.n_generated[classes]
         self.equal = torch.ones_like(self.deficit)
         self.labels = self.y.to(self.device)
-        self.codes = torch.eye(n_classes, dtype=torch.float32).to(self.device)
         self.goals = [("g_m", self.at_classifier, 1.0)]
         if self.D:
             goal = ("g_d", self.at_discriminator, self.discriminator_weight)
@@ -97,8 +102,8 @@ class Game:
             m_real=(r.x, r.y, 1.0), m_generated=(x, draw.y, self.generated_weight)
         )
         d = self.d_step(
-            d_real=(self.pool[draw.rows], draw.code, r.real_target),
-            d_generated=(x, draw.code, r.generated_target),
+            d_real=(self.pool[draw.rows], draw.y, r.real_target),
+            d_generated=(x, draw.y, r.generated_target),
         )
         [adversarial] = r.adversarial
         return m | d | self.g_step(adversarial, self.goals)
@@ -107,10 +112,10 @@ class Game:
         """Lines 7 to 15 as printed, a step for each."""
         draw = r.generated
         m = self.m_step(m_real=(r.x, r.y, 1.0))  # 9
-        d = self.d_step(d_real=(r.x, self.codes[r.y], r.real_target))
+        d = self.d_step(d_real=(r.x, r.y, r.real_target))
         x = self.generate(draw)
         m |= self.m_step(m_generated=(x, draw.y, self.generated_weight))  # 11
-        d |= self.d_step(d_generated=(x, draw.code, r.generated_target))
+        d |= self.d_step(d_generated=(x, draw.y, r.generated_target))
         steps = [
             self.g_step(draw, [goal])  # 14, 15: the same z and labels
             for draw in r.adversarial
@@ -127,8 +132,8 @@ class Game:
     def f_step(self, x, y):
         """Line 4: F learns through a fixed M."""
         self.F.train()
-        p = self.M(self.F(x)).softmax(1)
-        loss = classifier_loss(self.criterion, p, y).mean()
+        m = Softmax(self.M(self.F(x)))
+        loss = classifier_loss(self.criterion, m, y).mean()
         self.F.step(loss)
         return {"f": loss.detach()}
 
@@ -136,17 +141,17 @@ class Game:
         """M learns on named batches of (rows, labels, weight): L_1 to L_4."""
         xs, ys, weights = zip(*batches.values(), strict=True)
         self.M.train()
-        p = self.M(torch.cat(xs)).softmax(1)
-        losses = classifier_loss(self.criterion, p, torch.cat(ys))
+        m = Softmax(self.M(torch.cat(xs)))
+        losses = classifier_loss(self.criterion, m, torch.cat(ys))
         return self._weighted_step(self.M, batches, losses, weights)
 
     def d_step(self, **batches):
-        """D learns on named batches of (rows, one-hot labels, targets): L_5, L_6."""
+        """D learns on named batches of (rows, labels, targets): L_5, L_6."""
         if self.D is None:
             return {}
-        xs, codes, targets = map(torch.cat, zip(*batches.values(), strict=True))
+        xs, ys, targets = map(torch.cat, zip(*batches.values(), strict=True))
         self.D.train()
-        losses = discriminator_loss(self.criterion, self.judge(xs, codes), targets)
+        losses = discriminator_loss(self.criterion, self.judge(xs, ys), targets)
         return self._weighted_step(self.D, batches, losses, [1.0] * len(batches))
 
     def g_step(self, draw, goals):
@@ -159,15 +164,16 @@ class Game:
 
     def at_classifier(self, x, draw):
         """L_7 + L_8."""
-        return self.deception(self.criterion, self.M(x).softmax(1), draw.y).mean()
+        return self.deception(self.criterion, Softmax(self.M(x)), draw.y).mean()
 
     def at_discriminator(self, x, draw):
         """L_9."""
-        return realism_loss(self.criterion, self.judge(x, draw.code)).mean()
+        return realism_loss(self.criterion, self.judge(x, draw.y)).mean()
 
-    def judge(self, x, code):
+    def judge(self, x, y):
         """D(x|i), (m,)."""
-        return self.D(torch.cat([x, code], 1)).sigmoid()[:, 0]
+        code = one_hot(x.new_empty(len(x), len(self.n_generated)), y)
+        return Sigmoid(self.D(torch.cat([x, code], 1))[:, 0])
 
     def generate(self, draw):
         """G(z|i), (m, d), with G at rest."""
@@ -189,7 +195,7 @@ class Game:
         return order[wrapped].view(n_batches, self.batch_size)
 
     def draw_round(self, index):
-        x, y = self.real(index), self.labels[index.to(self.device)]
+        x, y = self.real(index), self.labels[upload(index, self.device)]
         if self.G is None:
             return Round(x, y, None, [], None, None)
         generated = self.lots.by_frequency(  # lines 8 and 10
@@ -198,7 +204,7 @@ class Game:
         adversarial = self.schedule[1](self)  # lines 12 and 13
         size = (2, self.batch_size)
         noise = torch.rand(size, generator=self.rng, dtype=torch.float32)
-        noise = self.label_smoothing * noise.to(self.device)
+        noise = self.label_smoothing * upload(noise, self.device)
         return Round(x, y, generated, adversarial, 1 - noise[0], noise[1])
 
     def mixed_draws(self):
@@ -221,46 +227,61 @@ class Game:
         if self.G:
             blocks = self.members.split(BLOCK)
             self.pool = torch.cat([self.real(block) for block in blocks])
-            self.G.network.locate(self.pool)
+            if self.sees_clearly():
+                self.G.network.locate(self.pool)
+
+    def sees_clearly(self):
+        """Whether F, where there is one, still maps rows to finite numbers."""
+        return not self.F or bool(self.pool.isfinite().all())
 
     def real(self, index):
         """F(x) of the rows at `index`, positions on the CPU."""
         if self.features is not None:
-            return self.features[index.to(self.device)]
+            return self.features[upload(index, self.device)]
         x = self.rows[index]
         return self._through_f(x) if self.F else x
 
     def _through_f(self, x):
         with torch.no_grad():
-            return torch.cat([self.F(block) for block in x.split(BLOCK)])
+            # A clone each: a user's F may work in place.
+            return torch.cat([self.F(block.clone()) for block in x.split(BLOCK)])
 
     # Epochs ---------------------------------------------------------------
 
     def epochs(self, n_rounds):
-        """Play `n_rounds`, and yield each epoch's mean losses by name."""
+        """Play `n_rounds`, and yield each epoch's mean losses by name.
+
+        `finite_rounds` tells, by name, for how many rounds each was finite.
+        """
         for start in range(0, n_rounds, self.rounds_per_epoch):
             n_batches = min(self.rounds_per_epoch, n_rounds - start)
-            record = {}
+            record, self.finite_rounds = {}, {}
             if self.F and self.F.parameters:  # lines 2 to 5
                 steps = (self._f_batch(index) for index in self.batches(n_batches))
-                record |= _mean(steps)
+                record |= self._mean(steps)
                 self.look()
+                if self.G and not self.sees_clearly():
+                    record["f"], self.finite_rounds["f"] = float("nan"), 0
             rounds = (
                 self.play(self.draw_round(index)) for index in self.batches(n_batches)
             )
-            yield record | _mean(rounds)
+            yield record | self._mean(rounds)
 
     def _f_batch(self, index):
-        return self.f_step(self.rows[index], self.labels[index.to(self.device)])
+        y = self.labels[upload(index, self.device)]
+        return self.f_step(self.rows[index], y)
 
-
-def _mean(records):
-    """Means of dicts of scalars on the device, fetched once."""
-    total, count = 0, 0
-    for record in records:
-        total = total + torch.stack(list(record.values()))
-        count += 1
-    return dict(zip(record, (total / count).tolist(), strict=True))
+    def _mean(self, records):
+        """Means of dicts of scalars on the device, fetched once."""
+        total, finite, count = 0, 0, 0
+        for record in records:
+            losses = torch.stack(list(record.values()))
+            total = total + losses
+            finite = finite + losses.isfinite()
+            count += 1
+        means, finite = torch.stack([total / count, finite]).tolist()
+        self.finite_rounds |= zip(record, finite, strict=True)
+        return dict(zip(record, means, strict=True))
 
 
 SCHEDULES = {

@@ -17,31 +17,75 @@ a deception (DECEPTIONS)    L_7 (own), L_8 (others)       the same targets
 realism_loss                L_9                           the same target
 ==========================  ============================  ======================
 
-Shapes: p (b, c) class probabilities by M, y (b,) class indices, d (b,)
-probabilities by D. Each function returns one loss per row, (b,), the mean over
-the outputs of that row.
+Shapes: m Outputs of (b, c) class probabilities by M, y (b,) class indices,
+d Outputs of (b,) probabilities by D. Each function returns one loss per row,
+(b,), the mean over the outputs of that row.
 """
 
 import torch
 import torch.nn.functional as F
 
-TINY = 1e-12
+
+class Outputs:
+    """A network's probabilities o, with log o and log(1 - o)."""
+
+    def __init__(self, p):
+        self.p = p
+
+    @property
+    def log(self):
+        return self.p.log()
+
+    @property
+    def log_rest(self):
+        return (1 - self.p).log()
+
+
+class Sigmoid(Outputs):
+    """D's output. The logarithms keep their gradient where the sigmoid is flat."""
+
+    def __init__(self, scores):
+        super().__init__(scores.sigmoid())
+        self.scores = scores
+
+    @property
+    def log(self):
+        return F.logsigmoid(self.scores)
+
+    @property
+    def log_rest(self):
+        return F.logsigmoid(-self.scores)
+
+
+class Softmax(Outputs):
+    """M's outputs. The logarithms keep their gradient where the softmax is flat."""
+
+    def __init__(self, scores):
+        super().__init__(scores.softmax(1))
+        self.scores = scores
+
+    @property
+    def log(self):
+        return self.scores.log_softmax(1)
+
+    @property
+    def log_rest(self):
+        # 1 - p cancels for the greatest p: there it is the sum of the others.
+        greatest = one_hot(self.p, self.p.argmax(1)).bool()
+        others = self.log.masked_fill(greatest, -1e4).logsumexp(1, keepdim=True)
+        return torch.where(
+            greatest, others, torch.log1p(-self.p.masked_fill(greatest, 0.0))
+        )
 
 
 def least_squares(outputs, targets):
     """(o - t)^2, elementwise: equations 4 to 6."""
-    return F.mse_loss(outputs, targets, reduction="none")
+    return (outputs.p - targets) ** 2
 
 
 def cross_entropy(outputs, targets):
-    """-t log o - (1 - t) log(1 - o), elementwise: equations 2 and 3.
-
-    torch's own binary cross-entropy kills the CUDA context at the first NaN;
-    here NaN goes through, to be reported with the epoch and the player.
-    """
-    log_o = outputs.clamp_min(TINY).log()
-    log_rest = (1 - outputs).clamp_min(TINY).log()
-    return -(targets * log_o + (1 - targets) * log_rest)
+    """-t log o - (1 - t) log(1 - o), elementwise: equations 2 and 3."""
+    return -(targets * outputs.log + (1 - targets) * outputs.log_rest)
 
 
 def one_hot(p, y):
@@ -49,12 +93,12 @@ def one_hot(p, y):
     return torch.zeros_like(p).scatter_(1, y[:, None], 1)
 
 
-def classifier_loss(criterion, p, y):
+def classifier_loss(criterion, m, y):
     """M's loss: output i of a row of class i is to be 1, the others 0.
 
     L_1 + L_2 on real rows, L_3 + L_4 on generated ones.
     """
-    return criterion(p, one_hot(p, y)).mean(1)
+    return criterion(m, one_hot(m.p, y)).mean(1)
 
 
 def discriminator_loss(criterion, d, target):
@@ -64,31 +108,30 @@ def discriminator_loss(criterion, d, target):
 
 def realism_loss(criterion, d):
     """L_9, G's loss at D: generated rows are to pass for real."""
-    return criterion(d, torch.ones_like(d))
+    return criterion(d, torch.ones_like(d.p))
 
 
-def complement(criterion, p, y):
+def complement(criterion, m, y):
     """L_7 + L_8, G's loss at M as published: ones' complement of the label.
 
     Algorithm 1, line 14: output i of a generated row of class i is to be 0, all
     others 1, that of the largest class included (equation 6 leaves it out).
     """
-    return criterion(p, 1 - one_hot(p, y)).mean(1)
+    return criterion(m, 1 - one_hot(m.p, y)).mean(1)
 
 
-def squared(criterion, p, y):
+def squared(criterion, m, y):
     """L_7 alone: p_i^2, whichever criterion the other players use."""
-    return _own(p, y) ** 2
+    return _own(m.p, y) ** 2
 
 
-def log(criterion, p, y):
+def log(criterion, m, y):
     """-log(1 - p_i), the strongest pull where M is sure of class i."""
-    own = _own(p, y)
-    return cross_entropy(own, torch.zeros_like(own))
+    return -_own(m.log_rest, y)
 
 
-def _own(p, y):
-    return p.gather(1, y[:, None])[:, 0]
+def _own(values, y):
+    return values.gather(1, y[:, None])[:, 0]
 
 
 CRITERIA = {"least_squares": least_squares, "cross_entropy": cross_entropy}

@@ -13,11 +13,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import BaseGAMO, rows_to_generate
 from ._docs import documented
-from ._frames import container, extend, fill, template
+from ._frames import check_columns, container, extend, fill, template
 from ._images import as_rows
 
 
-@documented()
+@documented(
+    f=""" The
+        resampled rows are then F's features: a pipeline skips samplers when it
+        predicts, so a later step would get raw rows there. Resample with
+        `fit_resample`, train on the features, and predict on those that
+        `extract_features` gives."""
+)
 class GAMOSampler(BaseGAMO, BaseOverSampler):
     r"""Over-sample the smaller classes with the generator of a three-player game.
 
@@ -134,12 +140,15 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
             Their labels.
         """
         rows, labels, image_shape = self._check_X_y(X, y)
-        self._warn_of_sizes(labels)
+        self._warn_of_balance()
         new_rows, new_labels = self._fit_resample(rows, labels, image_shape)
+        self._warn_of_copies()
         if self.feature_extractor is None:
             X = container(X, rows)
         else:
             X = self._through(rows, self.feature_extractor_).numpy()
+        if isinstance(y, list) and np.ndim(y) < 2:
+            y = labels.tolist()
         y = container(y, np.asarray(y))
         self._templates = template(X), template(y)
         return extend(X, new_rows), extend(y, self._encode(new_labels))
@@ -184,8 +193,9 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
         check_is_fitted(self)
         if self.feature_extractor is None:
             return super().get_feature_names_out(input_features)
-        names = [f"gamosampler{i}" for i in range(self._pool.shape[1])]
-        return np.array(names, dtype=object)
+        self._check_trained()
+        n_features = self._templates[0].shape[1]
+        return np.array([f"gamosampler{i}" for i in range(n_features)], dtype=object)
 
     def __sklearn_is_fitted__(self):
         # `fit` alone counts, in imbalanced-learn's manner: it sets the strategy.
@@ -197,13 +207,21 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
         if targets or self.feature_extractor is not None:
             self._fit_game(X, y, targets, image_shape)
         else:
-            self._pool, self._is_trained = None, True
+            self._keep_nothing(X, y, image_shape)
         if not targets:
             return np.empty((0, X.shape[1])), y[:0]
         return super().sample(targets)
 
     def _check_X_y(self, X, y):
         """Rows, labels and the shape of an image; sets `sampling_strategy_`."""
+        # A fit that fails leaves the sampler untrained, never half trained.
+        self._is_trained = False
+        check_columns(X)
+        if self.feature_extractor is None and getattr(X, "ndim", 2) > 2:
+            raise ValueError(
+                f"X has shape {X.shape}; without a feature_extractor GAMOSampler takes "
+                "flat rows, X.reshape(len(X), -1), with dim <= 2."
+            )
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         y, _ = check_target_type(y, indicate_one_vs_all=True)
@@ -223,18 +241,25 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
             return labels[:, None]
         return np.eye(shape[1], dtype=int)[labels]
 
-    def _warn_of_sizes(self, y):
+    def _warn_of_balance(self):
         if not any(self.sampling_strategy_.values()):
             warnings.warn(
                 "No class is below the size that sampling_strategy="
                 f"{self.sampling_strategy!r} asks for: nothing is generated.",
-                stacklevel=2,
+                stacklevel=4,
             )
-        for label, n in self.sampling_strategy_.items():
-            if n and np.count_nonzero(y == label) == 1:
+
+    def _warn_of_copies(self):
+        if self._pool is None or self.generator != "convex":
+            return
+        for label, size in zip(
+            self._generated_classes(), self._lots.sizes.tolist(), strict=True
+        ):
+            if size == 1:
                 warnings.warn(
-                    f"Class {label!r} has one row: its {n} generated rows are copies.",
-                    stacklevel=2,
+                    f"Class {label} has one row to learn from: its "
+                    f"{self.sampling_strategy_[label]} generated rows are copies.",
+                    stacklevel=4,
                 )
 
     def __sklearn_tags__(self):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import gen_batches
+from sklearn.utils import check_random_state, gen_batches
 
 MAX_RESIDENT_ROWS = 2**17
 BLOCK = 4096
@@ -31,6 +31,20 @@ def resolve_device(device):
         ) from error
 
 
+def upload(tensor, device):
+    """`tensor` on the device, without waiting for the work that is queued there."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def private_random_state(random_state):
+    """check_random_state, but None is fresh: numpy's global state is left alone."""
+    if random_state is None:
+        return np.random.RandomState()
+    return check_random_state(random_state)
+
+
 def run_generator(random_state):
     """The run's own source of randomness, seeded from a numpy RandomState.
 
@@ -42,10 +56,12 @@ def run_generator(random_state):
 
 @contextmanager
 def workspace():
-    """torch as training needs it, whatever the caller's grad mode or default device."""
+    """torch as we need it, whatever the caller's modes and default device are."""
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
+        for kind in ["cpu", "cuda"][: 1 + torch.cuda.is_available()]:
+            stack.enter_context(torch.autocast(kind, enabled=False))
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         yield
@@ -79,7 +95,10 @@ class Scaling:
     @classmethod
     def of_rows(cls, X):
         """Zero mean and unit variance per column."""
-        scaler = StandardScaler().fit(X)
+        with np.errstate(over="ignore", invalid="ignore"):  # `forward` reports it
+            scaler = StandardScaler()
+            for block in gen_batches(len(X), BLOCK):  # `fit` would copy all of X
+                scaler.partial_fit(X[block])
         return cls(scaler.mean_, scaler.scale_)
 
     @classmethod
@@ -92,9 +111,16 @@ class Scaling:
         """Rows of X (n, d) as a float32 tensor on the CPU."""
         out = torch.empty(X.shape, dtype=torch.float32)
         for block in gen_batches(len(X), BLOCK):
+            with np.errstate(over="ignore", invalid="ignore"):
+                scaled = ((X[block] - self.center) / self.scale).astype(np.float32)
+            if not np.isfinite(scaled).all():
+                columns = np.flatnonzero(~np.isfinite(scaled).all(0)).tolist()
+                raise ValueError(
+                    f"X has values too large for float32 in columns {columns}, once "
+                    "they are scaled as in fit. Look for outliers or sentinel values."
+                )
             # torch.tensor copies: from_numpy warns about read-only arrays.
-            scaled = (X[block] - self.center) / self.scale
-            out[block] = torch.tensor(scaled.astype(np.float32))
+            out[block] = torch.tensor(scaled)
         return out
 
     def inverse(self, rows):
@@ -120,5 +146,6 @@ class Rows:
     def __getitem__(self, index):
         """Rows at `index`, a tensor of positions on the CPU."""
         if self.resident is not None:
-            return self.resident[index.to(self.device)]
-        return self.scaling.forward(self.X[index.numpy()]).to(self.device)
+            return self.resident[upload(index, self.device)]
+        rows = self.scaling.forward(self.X[index.numpy()])
+        return upload(rows, self.device)

@@ -17,28 +17,44 @@ PLAYERS = {
 }
 
 
-def check_losses(losses, epoch):
-    """Stop at the first loss that is not finite: nothing after it can be trusted."""
-    for name, value in losses.items():
-        if not np.isfinite(value):
-            raise ValueError(
-                f"The loss of the {PLAYERS[name[0]]} ({name}) became {value} in epoch "
-                f"{epoch}. Lower learning_rate, or look for extreme values in X."
-            )
+def check_losses(losses, finite_rounds, epoch):
+    """Stop at a loss that is not finite: nothing after it can be trusted.
+
+    The loss that was finite for the fewest rounds names the player; M's and D's
+    loss on generated rows, where they were fine on real ones, is G's doing.
+    """
+    if np.isfinite(list(losses.values())).all():
+        return
+    name = min(finite_rounds, key=finite_rounds.get)
+    real = name.replace("generated", "real")
+    blamed = "g" if finite_rounds[real] > finite_rounds[name] else name[0]
+    raise ValueError(
+        f"The loss of the {PLAYERS[blamed]} became {losses[name]} in epoch {epoch} "
+        f"({name}). Lower learning_rate, or look for extreme values in X."
+    )
 
 
 def check_weights(networks, epoch):
     """The same for the weights, which the last step changed after the last loss."""
-    for player, network in networks.items():
-        if not all(torch.isfinite(p).all() for p in network.parameters()):
+    finite = {
+        player: all(torch.isfinite(p).all() for p in network.parameters())
+        for player, network in networks.items()
+    }
+    check_finite(finite, epoch, "weights")
+
+
+def check_finite(finite, epoch, what="outputs"):
+    """Name the first player whose weights or outputs are not all finite."""
+    for player, is_finite in finite.items():
+        if not is_finite:
             raise ValueError(
-                f"The weights of the {player} became non-finite in epoch {epoch}. "
+                f"The {what} of the {player} became non-finite in epoch {epoch}. "
                 "Lower learning_rate, or look for extreme values in X."
             )
 
 
 def hold_out(y, fraction, random_state):
-    """Positions of a stratified validation set, ascending.
+    """Positions of a stratified validation set, ascending; y are class indices.
 
     Every class with two rows or more gives at least one and keeps at least one;
     a class of one row stays in training.
@@ -95,13 +111,16 @@ class Watcher:
         self.best_epoch = 0
 
     def scores(self):
-        """The validation score, and GM beside it."""
-        return {
-            "validation_score": float(self.scorer(self.current, self.X, self.y)),
-            "validation_gm": float(
-                geometric_mean_score(self.y, self.current.predict(self.X))
-            ),
-        }
+        """The validation score, and GM over the held-out classes beside it."""
+        score = float(self.scorer(self.current, self.X, self.y))
+        if np.isnan(score):
+            raise ValueError(
+                "scoring gives nan on the held-out rows; choose a score that is "
+                "defined for every classifier, or hold out more rows."
+            )
+        found = self.current.predict(self.X)
+        gm = geometric_mean_score(self.y, found, labels=np.unique(self.y))
+        return {"validation_score": score, "validation_gm": float(gm)}
 
     def wants_to_stop(self, record, networks):
         """Whether the score has not risen for `patience` epochs."""

@@ -35,7 +35,6 @@ def in_double(game):
         if player:
             player.network.double()
     game.features = game.features.double()
-    game.codes = game.codes.double()
     game.look = None
     game.pool = game.real(game.members)
     game.G.network.locate(game.pool)
@@ -80,8 +79,10 @@ def test_rounds_equal_the_plain_transcription(
     plain = PlainGame(game, loss, target, 1e-3, (0.5, 0.999), 1e-7)
     before = copy.deepcopy(game.G.network.state_dict())
     for r in rounds(game, 6):
-        game.play(r)
+        record = {name: float(loss) for name, loss in game.play(r).items()}
         getattr(plain, schedule)(r)
+        losses = {name: np.mean(values) for name, values in plain.losses.items()}
+        assert record == pytest.approx(losses, rel=1e-6, abs=1e-9)
     for fast, slow in [(game.M, plain.M), (game.D, plain.D), (game.G, plain.G)]:
         if slow is None:
             assert fast is None
@@ -138,14 +139,18 @@ def test_each_step_moves_only_its_player(table, neighborhood):
         d = r.generated
         steps = {
             "M": lambda: game.m_step(m_real=(r.x, r.y, 1.0)),
-            "D": lambda: game.d_step(d_real=(r.x, game.codes[r.y], r.real_target)),
+            "D": lambda: game.d_step(d_real=(r.x, r.y, r.real_target)),
             "G": lambda: game.g_step(d, game.goals),
             "": lambda: game.generate(d),
         }
         for player, step in steps.items():
             before = snapshot(game)
             step()
-            assert moved(before, snapshot(game)) == set(player)
+            after = snapshot(game)
+            assert moved(before, after) == set(player)
+            if player and player in "MD":  # it was in training mode
+                seen = "layers.1.num_batches_tracked"
+                assert after[player][seen] == before[player][seen] + 1
 
 
 def test_feature_extractor_learns_through_a_fixed_classifier(table):
@@ -179,15 +184,37 @@ def test_an_epoch_with_f_trains_f_first_and_plays_on_its_features(table):
     assert not any(torch.equal(b, a) for b, a in zip(before, after, strict=True))
 
 
-def test_labels_are_drawn_by_the_deficits_and_equally(table):
+@pytest.mark.parametrize("schedule", ["joint", "algorithm"])
+def test_labels_of_a_round_are_drawn_by_the_deficits_and_equally(table, schedule):
     """Algorithm 1: lines 10 and 13."""
-    game = make_game(*table)
-    rng = torch.Generator().manual_seed(1)
-    n = 20_000
-    by_deficit = game.lots.by_frequency(game.deficit, n, rng).sizes
-    np.testing.assert_allclose(np.array(by_deficit) / n, [28 / 61, 33 / 61], atol=0.02)
-    equal = game.lots.by_frequency(game.equal, n, rng).sizes
-    np.testing.assert_allclose(np.array(equal) / n, [0.5, 0.5], atol=0.02)
+    game = make_game(*table, schedule=schedule)
+    assert game.deficit.tolist() == [28, 33]
+    game.deficit = torch.tensor([10.0, 30.0])
+    rounds = [game.draw_round(index) for index in game.batches(600)]
+    generated = np.sum([r.generated.sizes for r in rounds], axis=0)
+    adversarial = np.sum([r.adversarial[0].sizes for r in rounds], axis=0)
+    assert generated.sum() == adversarial.sum() == 600 * 8
+    np.testing.assert_allclose(generated / 4800, [0.25, 0.75], atol=0.03)
+    np.testing.assert_allclose(adversarial / 4800, [0.5, 0.5], atol=0.03)
+
+
+def test_per_class_draws_one_class_after_the_other(table):
+    """The experiments' ceil(b / c) rows: 8 over 3 classes."""
+    game = make_game(*table, schedule="per_class")
+    [index] = game.batches(1)
+    draws = game.draw_round(index).adversarial
+    assert [draw.sizes for draw in draws] == [[3, 0], [0, 3]]
+
+
+def test_targets_of_the_discriminator_are_smoothed(table):
+    game = make_game(*table, label_smoothing=0.2)
+    rounds = [game.draw_round(index) for index in game.batches(300)]
+    real = torch.cat([r.real_target for r in rounds])
+    generated = torch.cat([r.generated_target for r in rounds])
+    for target in (1 - real, generated):
+        assert (target >= 0).all()
+        assert (target <= 0.2).all()
+        assert target.mean() == pytest.approx(0.1, abs=0.01)
 
 
 def test_drawn_rows_belong_to_the_class(table):
@@ -203,6 +230,9 @@ def test_an_epoch_sees_every_row(table):
     batches = game.batches(game.rounds_per_epoch)
     assert batches.shape == (8, 8)
     assert set(batches.flatten().tolist()) == set(range(59))
+    again = game.batches(game.rounds_per_epoch)
+    assert not torch.equal(batches, again)
+    assert set(again.flatten().tolist()) == set(range(59))
 
 
 def test_discriminator_sees_as_many_real_as_generated_rows_of_a_class(
@@ -219,9 +249,9 @@ def test_discriminator_sees_as_many_real_as_generated_rows_of_a_class(
 
     monkeypatch.setattr(game, "d_step", d_step)
     game.play(r)
-    real, codes, _ = seen["d_real"]
-    generated, generated_codes, _ = seen["d_generated"]
-    assert torch.equal(codes, generated_codes)
+    real, labels, _ = seen["d_real"]
+    generated, generated_labels, _ = seen["d_generated"]
+    assert torch.equal(labels, generated_labels)
     assert len(real) == len(generated) == 8
     assert torch.equal(real, game.pool[r.generated.rows])
 

@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from gamo_sampler._losses import (
+    Outputs,
+    Sigmoid,
+    Softmax,
     classifier_loss,
     complement,
     cross_entropy,
@@ -19,7 +22,9 @@ from gamo_sampler._losses import (
 
 
 def value(loss, criterion, outputs, *rest):
-    [loss] = loss(criterion, torch.tensor([outputs], dtype=torch.float64), *rest)
+    p = torch.tensor([outputs], dtype=torch.float64)
+    outputs = Outputs(p.clamp(1e-15, 1 - 1e-15))
+    [loss] = loss(criterion, outputs, *rest)
     return float(loss)
 
 
@@ -109,7 +114,7 @@ def test_pull_of_the_targets_where_m_is_sure():
         rest = 0.1 / 9
         p = torch.tensor([[0.9] + [rest] * 9], dtype=torch.float64)
         logits = p.log().requires_grad_()
-        target(least_squares, logits.softmax(1), FIRST).sum().backward()
+        target(least_squares, Softmax(logits), FIRST).sum().backward()
         return float(logits.grad[0, 0])
 
     # By hand, with q = rest and dp/da = .09: complement is (2 p + 2 (1 - q)) / 10 of
@@ -120,21 +125,57 @@ def test_pull_of_the_targets_where_m_is_sure():
     assert pull(log) == pytest.approx(0.09 * 10)
 
 
+@pytest.mark.parametrize("gap", [0.3, 20.0, 40.0])
+def test_cross_entropy_pulls_back_from_certain_mistakes(gap):
+    """Where a float32 softmax or sigmoid is flat, the gradient is not."""
+    scores = torch.tensor([[-gap, gap]], requires_grad=True)
+    classifier_loss(cross_entropy, Softmax(scores), FIRST).sum().backward()
+    p = torch.tensor([-gap, gap], dtype=torch.float64).softmax(0)
+    # d/ds of -log p_1 - log(1 - p_2), over two outputs: both are -log p_1 here.
+    torch.testing.assert_close(
+        scores.grad.double(), torch.stack([p[0] - 1, p[1]])[None]
+    )
+
+    for target, direction in [(1.0, -1), (0.0, 1)]:
+        score = torch.tensor([-gap if target else gap], requires_grad=True)
+        loss = discriminator_loss(cross_entropy, Sigmoid(score), torch.tensor([target]))
+        loss.sum().backward()
+        expected = direction * torch.tensor([gap], dtype=torch.float64).sigmoid()
+        torch.testing.assert_close(score.grad.double(), expected)
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 5])
+def test_softmax_outputs_are_exact(n_classes):
+    scores = 8 * torch.randn(50, n_classes, generator=torch.Generator().manual_seed(0))
+    m, p = Softmax(scores), scores.double().softmax(1)
+    torch.testing.assert_close(m.p.double(), p)
+    torch.testing.assert_close(m.log.double(), p.log(), rtol=1e-5, atol=1e-5)
+    if n_classes > 1:
+        rest = torch.stack(
+            [p[:, torch.arange(n_classes) != i].sum(1) for i in range(n_classes)], 1
+        )
+        torch.testing.assert_close(
+            m.log_rest.double(), rest.log(), rtol=1e-5, atol=1e-5
+        )
+
+
 @pytest.mark.parametrize("criterion", [least_squares, cross_entropy])
-def test_certain_and_wrong_is_finite_and_nan_goes_through(criterion):
-    p = torch.tensor([[0.0, 1.0]], requires_grad=True)
-    loss = classifier_loss(criterion, p, FIRST).sum()
+def test_one_class_is_finite_and_nan_goes_through(criterion):
+    one = torch.zeros(1, 1, requires_grad=True)
+    loss = classifier_loss(criterion, Softmax(one), FIRST).sum()
     loss.backward()
-    assert loss.isfinite()
-    assert p.grad.isfinite().all()
-    assert classifier_loss(criterion, p * torch.nan, FIRST).isnan().all()
+    assert loss == 0
+    assert one.grad == 0
+    nan = torch.full((1, 2), torch.nan)
+    assert classifier_loss(criterion, Softmax(nan), FIRST).isnan().all()
+    assert realism_loss(criterion, Sigmoid(nan[0])).isnan().all()
 
 
 def test_losses_are_per_row():
-    p = torch.tensor([[0.7, 0.3], [0.1, 0.9]])
+    m = Outputs(torch.tensor([[0.7, 0.3], [0.1, 0.9]]))
     y = torch.tensor([0, 1])
     torch.testing.assert_close(
-        classifier_loss(least_squares, p, y), torch.tensor([0.09, 0.01])
+        classifier_loss(least_squares, m, y), torch.tensor([0.09, 0.01])
     )
 
 
@@ -150,11 +191,11 @@ def histograms(seed, c=4, n_points=7):
 
 
 def objective(M, P, real, generated):
-    """J of equation 2, from the losses of the game; M (points, c)."""
+    """J of equation 2, from the losses of the game; M Outputs of (points, c)."""
     c = len(P)
     J = 0.0
     for i in range(c):
-        y = torch.full((len(M),), i)
+        y = torch.full((len(M.p),), i)
         # classifier_loss is the mean over c outputs, J their sum, with the sign of
         # a log-likelihood.
         log_likelihood = -c * classifier_loss(cross_entropy, M, y)
@@ -182,7 +223,7 @@ def test_theorem_1(seed):
     c = len(P)
     q = mixtures(P, real, generated)
     best = (q / q.sum(0)).T
-    J = objective(best, P, real, generated)
+    J = objective(Outputs(best), P, real, generated)
     divergences = sum(2 * jensen_shannon(q[i], q.sum(0) - q[i]) for i in range(c))
     expected = divergences - c**2 * P.max() * math.log(2)
     torch.testing.assert_close(J, expected)
@@ -197,7 +238,7 @@ def test_best_classifier_of_theorem_1_is_what_training_finds(seed):
 
     def closure():
         optimizer.zero_grad()
-        loss = -objective(scores.softmax(1), P, real, generated)
+        loss = -objective(Softmax(scores), P, real, generated)
         loss.backward()
         return loss
 

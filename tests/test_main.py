@@ -66,7 +66,8 @@ def test_a_class_of_one_row_leaves_smote_out(archive, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--counts", "3,x"], "'3,x' is not a list of integers"),
+        (["--counts", "3,x"], "'3,x' is not a list of positive integers"),
+        (["--counts", "3,0"], "'3,0' is not a list of positive integers"),
         (["--counts", "3,4"], "--counts has 2 numbers, but there are 10 classes"),
         (["--data", "nowhere.npz"], "nowhere.npz"),
     ],
@@ -90,6 +91,49 @@ def test_missing_arrays(tmp_path, capsys):
     with pytest.raises(SystemExit):
         command.main(["--data", str(path)])
     assert "half.npz has no array x_test, y_test." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x_test": np.zeros((60, 6, 4))}, "rows or images of one shape"),
+        ({"x_train": np.zeros(180)}, "rows or images of one shape"),
+        ({"x_test": np.full((60, 6, 5), np.nan)}, "Input x_test contains NaN"),
+        ({"y_test": np.repeat("a", 60)}, "must hold the same labels"),
+        ({"y_test": np.repeat("a", 59)}, "inconsistent numbers of samples"),
+        ({"y_train": np.eye(9)[np.arange(180) // 20]}, "y_train must be one-dim"),
+        (
+            {"x_train": np.full((180, 6, 5), "x")},
+            "not compatible with arrays of bytes/strings",
+        ),
+    ],
+)
+def test_wrong_arrays_are_found_before_training(archive, change, message, capsys):
+    with np.load(archive) as arrays:
+        np.savez(archive, **dict(arrays) | change)
+    with pytest.raises(SystemExit):
+        command.main(["--data", str(archive)])
+    out, err = capsys.readouterr()
+    assert message in err
+    assert out == ""
+
+
+def test_no_archive(tmp_path, capsys):
+    path = tmp_path / "data.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(SystemExit):
+        command.main(["--data", str(path)])
+    assert "data.csv is not an .npz file" in capsys.readouterr().err
+
+
+def test_smote_in_bytes_does_not_wrap_around():
+    rng = np.random.default_rng(0)
+    X = rng.integers(100, 140, size=(30, 4, 4), dtype=np.uint8)
+    X_out, y_out = command.smote(X, np.repeat([0, 1], [22, 8]))
+    assert X_out.shape == (44, 4, 4)
+    assert (y_out == 1).sum() == 22
+    assert X_out.min() >= 100
+    assert X_out.max() < 140
 
 
 def test_help_and_version():

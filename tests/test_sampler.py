@@ -176,6 +176,9 @@ def test_floats_round_instead_of_truncating():
         ({1: -5}, "cannot be negative"),
         (0.1, "sampling_strategy=0.1 asks for 4 rows per class.*Raise it above 0.175"),
         (1.5, "'sampling_strategy' parameter"),
+        ({1: 20.0}, "sampling_strategy must give integers by class label"),
+        ({1: "20"}, "sampling_strategy must give integers by class label"),
+        (lambda y: None, "sampling_strategy must give integers by class label"),
     ],
 )
 def test_bad_sampling_strategy(table, strategy, message):
@@ -191,7 +194,9 @@ def test_classes_of_one_two_and_three_rows(neighborhood):
     X = np.random.default_rng(0).normal(size=(16, 3))
     y = np.repeat([0, 1, 2, 3], [10, 1, 2, 3])
     model = sampler(neighborhood=neighborhood)
-    with pytest.warns(UserWarning, match="Class .*1.* has one row: its 9 .* copies"):
+    with pytest.warns(
+        UserWarning, match="Class 1 has one row to learn from: its 9 .* copies"
+    ):
         X_out, y_out = model.fit_resample(X, y)
     assert Counter(y_out.tolist()) == dict.fromkeys(range(4), 10)
     assert_array_equal(X_out[16:][y_out[16:] == 1], np.tile(X[10], (9, 1)))
@@ -207,6 +212,10 @@ def test_balanced_data_is_a_no_op_with_a_warning(table):
     assert_array_equal(X_out, X)
     assert_array_equal(y_out, y)
     assert X_out is not X
+    assert model.classes_.tolist() == [0, 1]
+    assert model.history_ == []
+    assert model.n_iter_ == 0
+    assert_array_equal(model.extract_features(X), X)
     with pytest.raises(ValueError, match="no class was generated"):
         model.sample(3)
 
@@ -292,6 +301,91 @@ def test_string_labels(table):
     assert Counter(y_out.tolist()) == dict.fromkeys(labels.tolist(), 40)
 
 
+def test_labels_in_mixed_lists_and_dates(table):
+    X, y = table
+    X_out, y_out = sampler().fit_resample(X, [["a", 1, 2][i] for i in y])
+    assert Counter(y_out) == {"a": 40, "1": 40, "2": 40}
+    assert len(X_out) == 120
+    for unit in ("Y", "D", "s"):
+        days = np.array(["2020", "2021", "2022"], dtype=f"M8[{unit}]")[y]
+        _, days_out = sampler().fit_resample(X, days)
+        assert set(Counter(days_out).values()) == {40}
+    frame_labels = pd.Series(pd.to_datetime(["2020", "2021", "2022"])[y])
+    _, days_out = sampler().fit_resample(X, frame_labels)
+    assert set(Counter(days_out).values()) == {40}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Categorical([1, 2, 3] * 19 + [1, 2]),
+        ["1", "2"] * 29 + ["1"],
+        pd.date_range("2020", periods=59),
+        pd.to_timedelta(np.arange(59), unit="s"),
+    ],
+)
+def test_columns_that_are_no_numbers_are_refused_by_name(table, column):
+    X, y = table
+    frame = pd.DataFrame({"amount": X[:, 0], "grade": column})
+    with pytest.raises(TypeError, match=r"these columns have other types: .'grade': "):
+        sampler().fit_resample(frame, y)
+
+
+def test_dates_in_an_array_are_refused(table):
+    X, y = table
+    dates = X.astype("M8[s]")
+    with pytest.raises(TypeError, match="datetime64"):
+        sampler().fit_resample(dates, y)
+    with pytest.raises(TypeError, match="X holds dates"):
+        GAMOClassifier().fit(dates, y)
+
+
+def test_unconstrained_integers_do_not_wrap_around(digits):
+    X, y = digits
+    parameters = {"generator": "unconstrained", "max_rounds": 40}
+    X_out, _ = sampler(**parameters).fit_resample(X.astype(np.uint8), y)
+    # Column 0 is 0 in all rows: values just below it must not turn into 255.
+    assert X_out[:, 0].max() < 100
+    flags = pd.DataFrame(X[:, :3] > 0).astype("boolean")
+    flags_out, _ = sampler(**parameters).fit_resample(flags, y)
+    assert (flags_out.dtypes == "boolean").all()
+
+
+def test_users_networks_draw_from_the_run_alone(table):
+    """Same seed, same rows; the fixture of all tests watches torch's own RNG."""
+
+    class Noisy(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(x + torch.randn_like(x))
+
+    model = sampler(generator=Noisy)
+    first, _ = model.fit_resample(*table)
+    again, _ = model.fit_resample(*table)
+    assert_array_equal(first, again)
+    fixed = [model.sample(4, random_state=1)[0] for _ in range(2)]
+    assert_array_equal(*fixed)
+
+
+def test_caller_s_default_device_makes_no_difference(table):
+    X, y = table
+    model = sampler()
+    expected, _ = model.fit_resample(X, y)
+    more = model.sample(4)[0]
+    with torch.device("meta"):
+        got, _ = model.fit_resample(X, y)
+        assert_array_equal(model.sample(4)[0], more)
+    assert_array_equal(got, expected)
+
+
+def test_held_out_rows_are_no_sources(table):
+    """A class of two rows keeps one: its copies are announced."""
+    X, y = table
+    keep = np.r_[np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:2]]
+    with pytest.warns(UserWarning, match="Class 1 has one row to learn from"):
+        X_out, _ = sampler(early_stopping=True).fit_resample(X[keep], y[keep])
+    assert len(np.unique(X_out[42:], axis=0)) == 1
+
+
 # Sampling again
 
 
@@ -344,6 +438,7 @@ def test_balanced_features(digits):
     with pytest.warns(UserWarning, match="nothing is generated"):
         X_out, _ = model.fit_resample(X, y)
     assert_allclose(X_out, model.extract_features(X), rtol=1e-6)
+    assert len(model.get_feature_names_out()) == 64
 
 
 def test_unconstrained_rows_come_in_the_units_of_the_input(table):
@@ -392,7 +487,7 @@ def test_classifier_and_sampler_play_the_same_game(table):
         ([[1], [2], [3]], [0.1, 0.2, 0.3], "Unknown label type: continuous"),
         ([[1], [2], [3]], [0, np.nan, 1], "Input y contains NaN"),
         ([[1], [2], [3]], np.array([[1, 1], [0, 1], [1, 0]]), "Multilabel"),
-        (np.ones((3, 2, 2)), [0, 0, 1], "dim 3"),
+        (np.ones((3, 2, 2)), [0, 0, 1], r"shape \(3, 2, 2\); without a feature_ext"),
     ],
 )
 def test_bad_data(X, y, message):

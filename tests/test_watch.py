@@ -80,13 +80,20 @@ def test_scorer_sees_the_classifier_as_it_stands(table):
 
 
 @pytest.mark.parametrize(
-    ("name", "player"),
-    [("f", "feature_extractor"), ("m_real", "classifier"), ("g_d", "generator")],
+    ("finite_rounds", "player"),
+    [
+        ({"m_real": 4, "m_generated": 4, "d_real": 4}, "classifier"),
+        ({"m_real": 4, "m_generated": 4, "d_real": 3}, "discriminator"),
+        ({"m_real": 4, "m_generated": 3, "g_m": 3}, "generator"),
+        ({"m_real": 3, "m_generated": 3, "g_m": 3}, "classifier"),
+        ({"f": 0, "m_real": 0, "m_generated": 0}, "feature_extractor"),
+    ],
 )
-def test_losses_that_are_not_finite_name_epoch_and_player(name, player):
-    check_losses({name: 0.1}, 7)
-    with pytest.raises(ValueError, match=rf"loss of the {player} .* nan in epoch 7"):
-        check_losses({name: float("nan")}, 7)
+def test_losses_that_are_not_finite_name_epoch_and_player(finite_rounds, player):
+    check_losses(dict.fromkeys(finite_rounds, 0.1), finite_rounds, 7)
+    losses = dict.fromkeys(finite_rounds, float("nan"))
+    with pytest.raises(ValueError, match=f"loss of the {player} became nan in epoch 7"):
+        check_losses(losses, finite_rounds, 7)
 
 
 def test_weights_that_are_not_finite_name_the_player():
@@ -111,31 +118,109 @@ class Exploding(torch.nn.Module):
 
 
 @pytest.mark.parametrize("loss", ["least_squares", "cross_entropy"])
-def test_training_stops_at_the_first_loss_that_is_not_finite(table, loss):
+@pytest.mark.parametrize("player", ["classifier", "discriminator", "generator"])
+def test_training_stops_at_the_first_loss_that_is_not_finite(table, loss, player):
+    """After 20 of its steps: 8 rounds make an epoch."""
     X, y = table
-    model = GAMOClassifier(
-        classifier=Exploding, loss=loss, batch_size=8, random_state=0
-    )
-    with pytest.raises(ValueError, match=r"classifier .* became nan in epoch 3"):
+    parameters = {player: Exploding, "loss": loss, "batch_size": 8}
+    model = GAMOClassifier(**parameters, random_state=0)
+    with pytest.raises(ValueError, match=f"loss of the {player} became nan in epoch 3"):
         model.fit(X, y)
     assert len(model.history_) == 2
     with pytest.raises(NotFittedError):
         model.predict(X)
 
 
+def test_features_that_are_not_finite_name_the_feature_extractor(table):
+    model = GAMOClassifier(feature_extractor=Exploding, batch_size=8, random_state=0)
+    match = "loss of the feature_extractor became nan in epoch 3"
+    with pytest.raises(ValueError, match=match):
+        model.fit(*table)
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "what"), [(1e30, "outputs"), (1e39, "weights")]
+)
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_the_last_step_is_checked_too(table, learning_rate, what, early_stopping):
+    """After one round, the loss before the step was fine."""
+    model = GAMOClassifier(
+        generator=None,
+        learning_rate=learning_rate,
+        max_rounds=1,
+        early_stopping=early_stopping,
+        random_state=0,
+    )
+    with pytest.raises(ValueError, match=rf"{what} of the classifier .* epoch 1"):
+        model.fit(*table)
+
+
 def test_a_failed_fit_leaves_nothing_half_fitted(table):
     X, y = table
     model = GAMOClassifier(max_iter=1, batch_size=8, random_state=0).fit(X, y)
-    before = model.predict_proba(X)
-    # A wrong parameter is found before anything is touched.
-    with pytest.raises(ValueError, match="device"):
-        model.set_params(device="nonsense").fit(X, y)
-    np.testing.assert_array_equal(model.predict_proba(X), before)
-    with pytest.raises(ValueError, match="became nan"):
-        model.set_params(device="cpu", classifier=Exploding, max_iter=9).fit(X, y)
-    for method in (model.predict_proba, model.extract_features):
-        with pytest.raises(NotFittedError):
-            method(X)
+    good = model.get_params()
+    wrong = [{"sampling_strategy": {9: 99}}, {"classifier": Exploding, "max_iter": 9}]
+    for parameters in wrong:
+        model.set_params(**good).fit(X, y)
+        with pytest.raises(ValueError, match=r"not present|became nan"):
+            model.set_params(**parameters).fit(X[:, :4], y)
+        for method in (model.predict_proba, model.extract_features, model.sample):
+            with pytest.raises(NotFittedError):
+                method(X)
+
+
+@pytest.mark.parametrize("value", [1e50, 1e300])
+def test_values_too_large_are_named(table, value):
+    X, y = table
+    model = GAMOClassifier(max_iter=1, random_state=0).fit(X, y)
+    huge = X.copy()
+    huge[3, 2] = value
+    with pytest.raises(ValueError, match=r"too large for float32 in columns \[2\]"):
+        model.predict(huge)
+    huge[:, 2] = np.linspace(-value, value, 59)
+    if value == 1e300:
+        with pytest.raises(ValueError, match=r"too large for float32 in columns \[2\]"):
+            model.fit(huge, y)
+    else:
+        assert np.isfinite(model.fit(huge, y).predict_proba(huge)).all()
+
+
+def test_a_score_of_nan_is_refused(table):
+    model = GAMOClassifier(
+        early_stopping=True, scoring=lambda *_: float("nan"), random_state=0
+    )
+    with pytest.raises(ValueError, match="scoring gives nan"):
+        model.fit(*table)
+
+
+def test_classes_that_cannot_be_held_out_are_announced(table):
+    X, y = table
+    y = np.where(np.arange(59) == np.flatnonzero(y == 0)[0], 3, y)
+    model = GAMOClassifier(early_stopping=True, max_iter=5, random_state=0)
+    with pytest.warns(UserWarning, match=r"Classes \[3\] have one row each"):
+        model.fit(X, y)
+    assert np.isfinite([record["validation_gm"] for record in model.history_]).all()
+
+
+def test_best_weights_of_f_come_back_with_its_features(digits):
+    """The rows that G mixes are those of the F that was restored."""
+    X, y = digits
+    scores = iter([1.0, 0.0])
+    model = GAMOClassifier(
+        feature_extractor="conv",
+        image_shape=(1, 8, 8),
+        early_stopping=True,
+        n_iter_no_change=1,
+        scoring=lambda *_: next(scores),
+        batch_size=64,
+        random_state=0,
+    )
+    model.fit(X, y)
+    assert model.n_iter_ == 2  # the second epoch scored less: the first is back
+    features = model.extract_features(X)
+    pool = model._pool.numpy()
+    distances = np.linalg.norm(pool[:, None] - features[None], axis=2).min(1)
+    assert distances.max() < 1e-5
 
 
 def test_held_out_rows_do_not_change_the_weight_of_generated_rows(monkeypatch):

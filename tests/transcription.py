@@ -44,6 +44,7 @@ class PlainGame:
         x = game.real(torch.arange(game.n))
         self.X = {i: x[game.y == i] for i in range(self.n_classes)}
         self.minority = game.n_generated.nonzero()[:, 0].tolist()
+        self.losses = {}
 
     # The convex generator
 
@@ -125,7 +126,7 @@ class PlainGame:
         return -torch.log(1 - own).mean()
 
     def g_loss_at_d(self, x, y):
-        return self.discriminator_weight * self.d_loss(x, y, torch.ones_like(x[:, 0]))
+        return self.d_loss(x, y, torch.ones_like(x[:, 0]))
 
     # The steps
 
@@ -136,9 +137,18 @@ class PlainGame:
         loss.backward()
         optimizer.step()
 
+    def note(self, name, loss):
+        """Keep a loss for the history; several of one name are averaged."""
+        self.losses.setdefault(name, []).append(float(loss.detach()))
+        return loss
+
     def joint(self, r):
+        self.losses = {}
         fake, y = self.generate(r.generated, training=False).detach(), r.generated.y
-        loss = self.m_loss(r.x, r.y) + self.generated_weight * self.m_loss(fake, y)
+        loss = self.note("m_real", self.m_loss(r.x, r.y))
+        loss = loss + self.generated_weight * self.note(
+            "m_generated", self.m_loss(fake, y)
+        )
         self.step(self.M_optimizer, loss)
         if self.D:
             first = {}
@@ -151,14 +161,17 @@ class PlainGame:
                     for i, row in zip(y, r.generated.rows, strict=True)
                 ]
             )
-            loss = self.d_loss(real, y, r.real_target)
-            loss = loss + self.d_loss(fake, y, r.generated_target)
+            loss = self.note("d_real", self.d_loss(real, y, r.real_target))
+            loss = loss + self.note(
+                "d_generated", self.d_loss(fake, y, r.generated_target)
+            )
             self.step(self.D_optimizer, loss)
         [draw] = r.adversarial
         x = self.generate(draw, training=True)
-        loss = self.g_loss_at_m(x, draw.y)
+        loss = self.note("g_m", self.g_loss_at_m(x, draw.y))
         if self.D:
-            loss = loss + self.g_loss_at_d(x, draw.y)
+            realism = self.note("g_d", self.g_loss_at_d(x, draw.y))
+            loss = loss + self.discriminator_weight * realism
         self.step(self.G_optimizer, loss)
 
     def algorithm(self, r):
@@ -172,17 +185,22 @@ class PlainGame:
             self.lines_14_and_15(draw)
 
     def lines_7_to_11(self, r):
-        self.step(self.M_optimizer, self.m_loss(r.x, r.y))
+        self.losses = {}
+        self.step(self.M_optimizer, self.note("m_real", self.m_loss(r.x, r.y)))
         if self.D:
-            self.step(self.D_optimizer, self.d_loss(r.x, r.y, r.real_target))
+            loss = self.note("d_real", self.d_loss(r.x, r.y, r.real_target))
+            self.step(self.D_optimizer, loss)
         fake, y = self.generate(r.generated, training=False).detach(), r.generated.y
-        self.step(self.M_optimizer, self.generated_weight * self.m_loss(fake, y))
+        loss = self.note("m_generated", self.m_loss(fake, y))
+        self.step(self.M_optimizer, self.generated_weight * loss)
         if self.D:
-            self.step(self.D_optimizer, self.d_loss(fake, y, r.generated_target))
+            loss = self.note("d_generated", self.d_loss(fake, y, r.generated_target))
+            self.step(self.D_optimizer, loss)
 
     def lines_14_and_15(self, draw):
         x = self.generate(draw, training=True)
-        self.step(self.G_optimizer, self.g_loss_at_m(x, draw.y))
+        self.step(self.G_optimizer, self.note("g_m", self.g_loss_at_m(x, draw.y)))
         if self.D:
             x = self.generate(draw, training=True)
-            self.step(self.G_optimizer, self.g_loss_at_d(x, draw.y))
+            loss = self.note("g_d", self.g_loss_at_d(x, draw.y))
+            self.step(self.G_optimizer, self.discriminator_weight * loss)
