@@ -250,17 +250,7 @@ class BaseGAMO(BaseEstimator):
         )
         for name, network in networks.items():
             setattr(self, f"{name}_", network)
-        optimizer = partial(
-            torch.optim.Adam,
-            lr=self.learning_rate,
-            betas=(self.beta_1, self.beta_2),
-            eps=self.epsilon,
-            fused=True,
-        )
-        F, M, D, G = (
-            None if network is None else Player(network.to(self.device_), optimizer)
-            for network in networks.values()
-        )
+        F, M, D, G = (self._make_player(network) for network in networks.values())
         weights = {"objective": float(n_generated.sum()) / len(y), "algorithm": 1.0}
         return Game(
             F=F,
@@ -281,6 +271,18 @@ class BaseGAMO(BaseEstimator):
             rng=rng,
             device=self.device_,
         )
+
+    def _make_player(self, network):
+        if network is None:
+            return None
+        optimizer = partial(
+            torch.optim.Adam,
+            lr=self.learning_rate,
+            betas=(self.beta_1, self.beta_2),
+            eps=self.epsilon,
+            fused=True,
+        )
+        return Player(network.to(self.device_), optimizer)
 
     def _warn_of_unseen(self, y, held_out):
         unseen = np.setdiff1d(y, y[held_out])

@@ -32,8 +32,8 @@ def published(dataset):
     """Parameters of the published experiments on `dataset`.
 
     Algorithm 1 as printed, on the full hull, with the published networks,
-    optimiser and length: 89 epochs, which are 25,098 rounds on 9,000 rows. With
-    ``schedule="per_class"`` on top it is the experiments' own loop.
+    optimiser and length: 89 epochs, which are 25,098 rounds on 9,000 rows. The
+    experiments' own loop is ``published(dataset) | {"schedule": "per_class"}``.
 
     Parameters
     ----------
