@@ -140,7 +140,7 @@ class BaseGAMO(BaseEstimator):
         latent_dim=100,
         hidden_layer_sizes="auto",
         max_iter=100,
-        max_rounds=2000,
+        max_rounds=1000,
         batch_size=32,
         learning_rate=1e-3,
         beta_1=0.5,

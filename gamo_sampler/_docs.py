@@ -53,7 +53,7 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy"}, default="least_square
         twice the number of features, between 32 and 256, and half of it.
     max_iter : int, default=100
         Number of epochs. An epoch is ceil(n_samples / batch_size) rounds.
-    max_rounds : int or None, default=2000
+    max_rounds : int or None, default=1000
         Greatest number of rounds in the whole fit, which ends it before `max_iter`
         on more than a few hundred rows. None is no limit.
     batch_size : int, default=32
