@@ -213,13 +213,14 @@ class BaseGAMO(BaseEstimator):
                 train = np.setdiff1d(np.arange(len(y)), held_out)
             wanted = np.array([targets.get(label, 0) for label in self.classes_])
             wanted = wanted * (len(y[train]) / len(y))
-            game = self._make_game(X[train], y[train], wanted, rng)
+            X_train = X[train]  # the caller's array, where nothing is held out
+            game = self._make_game(X_train, y[train], wanted, rng)
             watcher = None
             if held_out is not None:
                 watcher = self._make_watcher(X[held_out], self.classes_[y[held_out]])
             self._play(game, watcher)
-            self._check_outputs(X[train], self.n_iter_)
-            self._keep(game, X[train])
+            self._check_outputs(X_train, self.n_iter_)
+            self._keep(game, X_train)
         self._random_state = random_state
         self._is_trained = True
 
@@ -290,7 +291,7 @@ class BaseGAMO(BaseEstimator):
             warnings.warn(
                 f"Classes {self.classes_[unseen].tolist()} have one row each: "
                 "early_stopping judges the classifier without them.",
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _make_watcher(self, X, y):
@@ -317,7 +318,8 @@ class BaseGAMO(BaseEstimator):
         self.n_iter_ = len(self.history_)
         if watcher:
             watcher.restore_best(self._networks())
-            game.look()
+            if game.F:
+                game.look()
 
     def _check_outputs(self, X, epoch):
         """Weights may be finite and yet overflow in use."""
