@@ -16,7 +16,7 @@ from torch import nn
 
 from gamo_sampler import GAMOClassifier
 
-torch.set_num_threads(1)  # networks this small are fastest so
+torch.set_num_threads(1)  # more would gain little with networks this small
 
 
 def with_dropout(n_in, n_out):

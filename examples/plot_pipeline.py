@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from gamo_sampler import GAMOSampler
 
-torch.set_num_threads(1)  # networks this small are fastest so
+torch.set_num_threads(1)  # more would gain little with networks this small
 
 X, y = load_breast_cancer(return_X_y=True)
 samplers = {
