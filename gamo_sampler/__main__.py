@@ -16,6 +16,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 
 from . import GAMOClassifier
+from ._images import as_rows
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 DIGITS_COUNTS = (120, 100, 80, 60, 45, 35, 25, 18, 12, 8)
@@ -48,7 +49,7 @@ def main(argv=None):
         counts = arguments.counts or (None if arguments.data else DIGITS_COUNTS)
         check(*data)
         data = data if counts is None else keep(data, counts)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
         parser.error(str(error))
     compare(*data, max_rounds=FILE_ROUNDS if arguments.data else DIGITS_ROUNDS)
 
@@ -92,10 +93,13 @@ def check(X_train, y_train, X_test, y_test):
             f"{X_train.shape} and {X_test.shape}."
         )
     for part, X, y in (("train", X_train, y_train), ("test", X_test, y_test)):
-        check_array(X, allow_nd=True, input_name=f"x_{part}")
-        check_consistent_length(X, y)
         if y.ndim != 1:
             raise ValueError(f"y_{part} must be one-dimensional, got {y.shape}.")
+        if X.dtype.kind in "mM":
+            raise ValueError(f"x_{part} holds dates ({X.dtype}), not numbers.")
+        rows, _ = as_rows(X, None)
+        check_array(rows, input_name=f"x_{part}")
+        check_consistent_length(X, y)
     check_classification_targets(y_train)
     if set(y_train.tolist()) != set(y_test.tolist()) or len(set(y_test.tolist())) < 2:
         raise ValueError(
@@ -123,7 +127,7 @@ def keep(data, counts):
 def smote(X, y):
     """SMOTE on flattened rows, in the shape of X."""
     # In floats: imblearn subtracts rows in their dtype, and uint8 wraps around.
-    rows = X.reshape(len(X), -1).astype(np.float32)
+    rows = X.reshape(len(X), -1).astype(np.result_type(X.dtype, np.float32))
     neighbors = min(5, np.unique(y, return_counts=True)[1].min() - 1)
     sampler = SMOTE(k_neighbors=neighbors, random_state=SEED)
     rows, y = sampler.fit_resample(rows, y)
@@ -159,7 +163,7 @@ s       seconds of training, SMOTE included
 CN          GAMOClassifier(generator=None): the classifier network alone
 SMOTE+CN    the same network on rows balanced by imblearn's SMOTE, in the input space
 GAMO        GAMOClassifier(): the same network in the game, default settings
-All three take {max_rounds} updates of the classifier with 32 real (or SMOTE's) rows
+Each takes {max_rounds} updates of the classifier with 32 real (or SMOTE's) rows
 each; GAMO's updates see 32 generated rows on top. Random state {SEED}: one draw, one
 run each, so differences of .01 mean nothing."""
     )

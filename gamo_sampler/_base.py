@@ -306,7 +306,7 @@ class BaseGAMO(BaseEstimator):
         self.history_ = []
         with tqdm(total=n_epochs, unit="epoch", disable=self.verbose != 1) as bar:
             for epoch, losses in enumerate(game.epochs(n_rounds), start=1):
-                check_losses(losses, game.finite_rounds, epoch)
+                check_losses(losses, game.failed, epoch)
                 record = {"epoch": epoch, **losses}
                 if watcher:
                     self._check_outputs(watcher.X, epoch)

@@ -9,7 +9,9 @@ def check_columns(X):
         wrong = {
             name: str(dtype)
             for name, dtype in zip(X.columns, X.dtypes, strict=True)
+            # Only pandas' sparse dtypes have a fill value.
             if getattr(dtype, "kind", "O") not in "biufc"
+            or hasattr(dtype, "fill_value")
         }
     else:
         dtype = getattr(X, "dtype", np.dtype(float))

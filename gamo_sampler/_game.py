@@ -20,6 +20,8 @@ from ._losses import (
 )
 from ._torch import BLOCK, upload
 
+LOSSES = ("f", "m_real", "m_generated", "d_real", "d_generated", "g_m", "g_d")
+
 
 class Player:
     """A network and its optimiser: `train()`, a loss, then `step(loss)`."""
@@ -87,7 +89,11 @@ class Game:
     # One round ------------------------------------------------------------
 
     def play(self, r):
-        """Play one round by the schedule; the mean losses of its steps, by name."""
+        """Play one round by the schedule.
+
+        Returns (name, value) pairs in the order in which they came about: the mean
+        losses of the steps, and as "rows" the sums of the rows that G made.
+        """
         return (self.schedule[0] if self.G else Game.plain_round)(self, r)
 
     def plain_round(self, r):
@@ -96,36 +102,33 @@ class Game:
 
     def joint_round(self, r):
         """One step per player; D sees as many real as generated rows of a class."""
-        draw = r.generated
+        draw, [adversarial] = r.generated, r.adversarial
         x = self.generate(draw)
-        m = self.m_step(
-            m_real=(r.x, r.y, 1.0), m_generated=(x, draw.y, self.generated_weight)
-        )
-        d = self.d_step(
-            d_real=(self.pool[draw.rows], draw.y, r.real_target),
-            d_generated=(x, draw.y, r.generated_target),
-        )
-        [adversarial] = r.adversarial
-        return m | d | self.g_step(adversarial, self.goals)
+        return [
+            ("rows", x.sum()),
+            *self.m_step(
+                m_real=(r.x, r.y, 1.0), m_generated=(x, draw.y, self.generated_weight)
+            ),
+            *self.d_step(
+                d_real=(self.pool[draw.rows], draw.y, r.real_target),
+                d_generated=(x, draw.y, r.generated_target),
+            ),
+            *self.g_step(adversarial, self.goals),
+        ]
 
     def alternating_round(self, r):
         """Lines 7 to 15 as printed, a step for each."""
         draw = r.generated
-        m = self.m_step(m_real=(r.x, r.y, 1.0))  # 9
-        d = self.d_step(d_real=(r.x, r.y, r.real_target))
+        record = self.m_step(m_real=(r.x, r.y, 1.0))  # 9
+        record += self.d_step(d_real=(r.x, r.y, r.real_target))
         x = self.generate(draw)
-        m |= self.m_step(m_generated=(x, draw.y, self.generated_weight))  # 11
-        d |= self.d_step(d_generated=(x, draw.y, r.generated_target))
-        steps = [
-            self.g_step(draw, [goal])  # 14, 15: the same z and labels
-            for draw in r.adversarial
-            for goal in self.goals
-        ]
-        g = {}
-        for name, _, _ in self.goals:
-            losses = [step[name] for step in steps if name in step]
-            g[name] = sum(losses) / len(losses)
-        return m | d | g
+        record += [("rows", x.sum())]
+        record += self.m_step(m_generated=(x, draw.y, self.generated_weight))  # 11
+        record += self.d_step(d_generated=(x, draw.y, r.generated_target))
+        for adversarial in r.adversarial:
+            for goal in self.goals:  # 14, 15: the same z and labels
+                record += self.g_step(adversarial, [goal])
+        return record
 
     # One step -------------------------------------------------------------
 
@@ -135,7 +138,7 @@ class Game:
         m = Softmax(self.M(self.F(x)))
         loss = classifier_loss(self.criterion, m, y).mean()
         self.F.step(loss)
-        return {"f": loss.detach()}
+        return [("f", loss.detach())]
 
     def m_step(self, **batches):
         """M learns on named batches of (rows, labels, weight): L_1 to L_4."""
@@ -148,7 +151,7 @@ class Game:
     def d_step(self, **batches):
         """D learns on named batches of (rows, labels, targets): L_5, L_6."""
         if self.D is None:
-            return {}
+            return []
         xs, ys, targets = map(torch.cat, zip(*batches.values(), strict=True))
         self.D.train()
         losses = discriminator_loss(self.criterion, self.judge(xs, ys), targets)
@@ -160,7 +163,8 @@ class Game:
         x = self.G(draw, self.pool)
         losses = {name: goal(x, draw) for name, goal, _ in goals}
         self.G.step(sum(weight * losses[name] for name, _, weight in goals))
-        return {name: loss.detach() for name, loss in losses.items()}
+        rows = [("rows", x.detach().sum())]
+        return rows + [(name, loss.detach()) for name, loss in losses.items()]
 
     def at_classifier(self, x, draw):
         """L_7 + L_8."""
@@ -184,7 +188,7 @@ class Game:
         sizes = [len(x) for x, *_ in batches.values()]
         means = [part.mean() for part in losses.split(sizes)]
         player.step(sum(w * mean for w, mean in zip(weights, means, strict=True)))
-        return {n: m.detach() for n, m in zip(batches, means, strict=True)}
+        return [(n, m.detach()) for n, m in zip(batches, means, strict=True)]
 
     # Draws ----------------------------------------------------------------
 
@@ -231,8 +235,14 @@ class Game:
                 self.G.network.locate(self.pool)
 
     def sees_clearly(self):
-        """Whether F, where there is one, still maps rows to finite numbers."""
-        return not self.F or bool(self.pool.isfinite().all())
+        """Whether F, where there is one, maps rows to finite numbers."""
+        if not self.F:
+            return True
+        x = self.features
+        if x is None:
+            x = self.real(torch.arange(min(self.n, BLOCK)))
+        pool = self.pool if self.G else x
+        return bool(x.isfinite().all() and pool.isfinite().all())
 
     def real(self, index):
         """F(x) of the rows at `index`, positions on the CPU."""
@@ -251,37 +261,49 @@ class Game:
     def epochs(self, n_rounds):
         """Play `n_rounds`, and yield each epoch's mean losses by name.
 
-        `finite_rounds` tells, by name, for how many rounds each was finite.
+        `failed` is None, or the first thing in the epoch that was not finite: the
+        name of a loss, or "rows".
         """
         for start in range(0, n_rounds, self.rounds_per_epoch):
             n_batches = min(self.rounds_per_epoch, n_rounds - start)
-            record, self.finite_rounds = {}, {}
+            self.failed = None
+            losses = {}
             if self.F and self.F.parameters:  # lines 2 to 5
                 steps = (self._f_batch(index) for index in self.batches(n_batches))
-                record |= self._mean(steps)
+                losses |= self._mean(steps)
                 self.look()
-                if self.G and not self.sees_clearly():
-                    record["f"], self.finite_rounds["f"] = float("nan"), 0
+            if not self.sees_clearly():
+                self.failed = "f"
+                yield {"f": float("nan")}
+                return
             rounds = (
                 self.play(self.draw_round(index)) for index in self.batches(n_batches)
             )
-            yield record | self._mean(rounds)
+            yield losses | self._mean(rounds)
 
     def _f_batch(self, index):
         y = self.labels[upload(index, self.device)]
         return self.f_step(self.rows[index], y)
 
     def _mean(self, records):
-        """Means of dicts of scalars on the device, fetched once."""
+        """Means of the losses by name over records of pairs, fetched once."""
         total, finite, count = 0, 0, 0
         for record in records:
-            losses = torch.stack(list(record.values()))
-            total = total + losses
-            finite = finite + losses.isfinite()
+            values = torch.stack([value for _, value in record])
+            total = total + values
+            finite = finite + values.isfinite()
             count += 1
         means, finite = torch.stack([total / count, finite]).tolist()
-        self.finite_rounds |= zip(record, finite, strict=True)
-        return dict(zip(record, means, strict=True))
+        names = [name for name, _ in record]
+        # Finite for the fewest rounds is what failed first; of a tie, the earlier.
+        first = min(range(len(names)), key=finite.__getitem__)
+        if finite[first] < count:
+            self.failed = self.failed or names[first]
+        by_name = {name: [] for name in LOSSES if name in names}
+        for name, mean in zip(names, means, strict=True):
+            if name in by_name:
+                by_name[name].append(mean)
+        return {name: sum(values) / len(values) for name, values in by_name.items()}
 
 
 SCHEDULES = {

@@ -72,7 +72,8 @@ class Softmax(Outputs):
     def log_rest(self):
         # 1 - p cancels for the greatest p: there it is the sum of the others.
         greatest = one_hot(self.p, self.p.argmax(1)).bool()
-        others = self.log.masked_fill(greatest, -1e4).logsumexp(1, keepdim=True)
+        lowest = torch.finfo(self.p.dtype).min
+        others = self.log.masked_fill(greatest, lowest).logsumexp(1, keepdim=True)
         return torch.where(
             greatest, others, torch.log1p(-self.p.masked_fill(greatest, 0.0))
         )

@@ -15,6 +15,7 @@ from ._base import BaseGAMO, rows_to_generate
 from ._docs import documented
 from ._frames import check_columns, container, extend, fill, template
 from ._images import as_rows
+from ._torch import run_generator
 
 
 @documented(
@@ -34,7 +35,8 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
     .. math:: G(z|i) = w^T X_i, \quad w \ge 0, \quad \sum_j w_j = 1
 
     is a convex combination of rows of its class, in their units (equation 1).
-    Integer columns keep their type, rounded to the nearest integer.
+    Integer columns of arrays and frames keep their type, rounded to the nearest
+    integer.
 
     Parameters
     ----------
@@ -146,9 +148,10 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
         if self.feature_extractor is None:
             X = container(X, rows)
         else:
-            X = self._through(rows, self.feature_extractor_).numpy()
-        if isinstance(y, list) and np.ndim(y) < 2:
-            y = labels.tolist()
+            with self._users_rng(run_generator(self._random_state)):
+                X = self._through(rows, self.feature_extractor_).numpy()
+        if isinstance(y, list):
+            y = labels.tolist() if np.ndim(y) < 2 else np.asarray(y)
         y = container(y, np.asarray(y))
         self._templates = template(X), template(y)
         return extend(X, new_rows), extend(y, self._encode(new_labels))

@@ -9,28 +9,27 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import check_scoring, log_loss
 from sklearn.utils.class_weight import compute_sample_weight
 
+# Who is at fault where a value is the first that is not finite: its inputs were.
 PLAYERS = {
     "f": "feature_extractor",
-    "m": "classifier",
-    "d": "discriminator",
-    "g": "generator",
+    "m_real": "classifier",
+    "m_generated": "classifier",
+    "d_real": "discriminator",
+    "d_generated": "discriminator",
+    "rows": "generator",
+    "g_m": "classifier",
+    "g_d": "discriminator",
 }
 
 
-def check_losses(losses, finite_rounds, epoch):
-    """Stop at a loss that is not finite: nothing after it can be trusted.
-
-    The loss that was finite for the fewest rounds names the player; M's and D's
-    loss on generated rows, where they were fine on real ones, is G's doing.
-    """
-    if np.isfinite(list(losses.values())).all():
+def check_losses(losses, failed, epoch):
+    """Stop at the first value that is not finite: nothing after it can be trusted."""
+    if failed is None:
         return
-    name = min(finite_rounds, key=finite_rounds.get)
-    real = name.replace("generated", "real")
-    blamed = "g" if finite_rounds[real] > finite_rounds[name] else name[0]
     raise ValueError(
-        f"The loss of the {PLAYERS[blamed]} became {losses[name]} in epoch {epoch} "
-        f"({name}). Lower learning_rate, or look for extreme values in X."
+        f"Training failed in epoch {epoch}: the {PLAYERS[failed]} was the first to "
+        f"give values that are not finite ({failed} is {losses.get(failed, 'nan')}). "
+        "Lower learning_rate, or look for extreme values in X."
     )
 
 

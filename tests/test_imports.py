@@ -7,7 +7,7 @@ import gamo_sampler
 
 ALLOWED = {
     "__init__": {"_classifier", "_published", "_sampler", "_version"},
-    "__main__": {"__init__"},
+    "__main__": {"__init__", "_images"},
     "_base": {"_build", "_game", "_images", "_losses", "_networks", "_torch", "_watch"},
     "_build": {"_networks"},
     "_classifier": {"_base", "_docs", "_images"},
@@ -19,7 +19,7 @@ ALLOWED = {
     "_losses": set(),
     "_networks": set(),
     "_published": set(),
-    "_sampler": {"_base", "_docs", "_frames", "_images"},
+    "_sampler": {"_base", "_docs", "_frames", "_images", "_torch"},
     "_torch": set(),
     "_version": set(),
     "_watch": set(),

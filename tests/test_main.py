@@ -45,7 +45,7 @@ def test_demonstration_on_digits(capsys):
         acsa, gm = float(table["ACSA"][column]), float(table["GM"][column])
         assert acsa == pytest.approx(np.mean(recalls), abs=1e-3)
         assert gm == pytest.approx(np.prod(recalls) ** 0.1, abs=2e-3)
-    assert "All three take 30 updates" in out
+    assert "Each takes 30 updates" in out
     assert err.count("2/2") >= 2  # the progress bars
 
 
@@ -102,6 +102,12 @@ def test_missing_arrays(tmp_path, capsys):
         ({"y_test": np.repeat("a", 60)}, "must hold the same labels"),
         ({"y_test": np.repeat("a", 59)}, "inconsistent numbers of samples"),
         ({"y_train": np.eye(9)[np.arange(180) // 20]}, "y_train must be one-dim"),
+        ({"y_test": np.array("a")}, "y_test must be one-dimensional"),
+        ({"x_train": np.zeros((180, 6, 5), dtype="M8[s]")}, "x_train holds dates"),
+        (
+            {"x_train": np.zeros((180, 3, 5, 3)), "x_test": np.zeros((60, 3, 5, 3))},
+            "cannot be read as images",
+        ),
         (
             {"x_train": np.full((180, 6, 5), "x")},
             "not compatible with arrays of bytes/strings",

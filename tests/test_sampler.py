@@ -290,6 +290,8 @@ def test_lists_and_one_versus_all_labels(table):
     X_out, y_out = sampler().fit_resample(X.tolist(), y.tolist())
     assert isinstance(X_out, list)
     assert isinstance(y_out, list)
+    _, column = sampler().fit_resample(X, y[:, None].tolist())
+    assert_array_equal(column[:, 0], y_out)
     _, encoded = sampler().fit_resample(X, np.eye(3, dtype=int)[y])
     assert_array_equal(encoded.argmax(1), y_out)
 
@@ -322,6 +324,7 @@ def test_labels_in_mixed_lists_and_dates(table):
         ["1", "2"] * 29 + ["1"],
         pd.date_range("2020", periods=59),
         pd.to_timedelta(np.arange(59), unit="s"),
+        pd.arrays.SparseArray(np.arange(59)),
     ],
 )
 def test_columns_that_are_no_numbers_are_refused_by_name(table, column):
@@ -351,14 +354,15 @@ def test_unconstrained_integers_do_not_wrap_around(digits):
     assert (flags_out.dtypes == "boolean").all()
 
 
-def test_users_networks_draw_from_the_run_alone(table):
+@pytest.mark.parametrize("name", ["generator", "feature_extractor"])
+def test_users_networks_draw_from_the_run_alone(table, name):
     """Same seed, same rows; the fixture of all tests watches torch's own RNG."""
 
     class Noisy(torch.nn.Linear):
         def forward(self, x):
             return super().forward(x + torch.randn_like(x))
 
-    model = sampler(generator=Noisy)
+    model = sampler(**{name: Noisy})
     first, _ = model.fit_resample(*table)
     again, _ = model.fit_resample(*table)
     assert_array_equal(first, again)

@@ -80,20 +80,15 @@ def test_scorer_sees_the_classifier_as_it_stands(table):
 
 
 @pytest.mark.parametrize(
-    ("finite_rounds", "player"),
-    [
-        ({"m_real": 4, "m_generated": 4, "d_real": 4}, "classifier"),
-        ({"m_real": 4, "m_generated": 4, "d_real": 3}, "discriminator"),
-        ({"m_real": 4, "m_generated": 3, "g_m": 3}, "generator"),
-        ({"m_real": 3, "m_generated": 3, "g_m": 3}, "classifier"),
-        ({"f": 0, "m_real": 0, "m_generated": 0}, "feature_extractor"),
-    ],
+    ("failed", "player"),
+    [("m_real", "classifier"), ("g_d", "discriminator"), ("rows", "generator")],
 )
-def test_losses_that_are_not_finite_name_epoch_and_player(finite_rounds, player):
-    check_losses(dict.fromkeys(finite_rounds, 0.1), finite_rounds, 7)
-    losses = dict.fromkeys(finite_rounds, float("nan"))
-    with pytest.raises(ValueError, match=f"loss of the {player} became nan in epoch 7"):
-        check_losses(losses, finite_rounds, 7)
+def test_values_that_are_not_finite_name_epoch_and_player(failed, player):
+    losses = {"m_real": 0.1, "g_d": 0.1}
+    check_losses(losses, None, 7)
+    match = rf"failed in epoch 7: the {player} was the first .*\({failed} is "
+    with pytest.raises(ValueError, match=match):
+        check_losses(losses, failed, 7)
 
 
 def test_weights_that_are_not_finite_name_the_player():
@@ -117,23 +112,58 @@ class Exploding(torch.nn.Module):
         return self.layer(x) * (torch.nan if self.calls > 20 else 1)
 
 
+class BadStep(torch.nn.Module):
+    """A network whose values are fine until its 20th gradient, which is NaN."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.layer = torch.nn.Linear(n_in, n_out)
+        self.steps = 0
+        self.layer.weight.register_hook(self.count)
+
+    def count(self, gradient):
+        self.steps += 1
+        return gradient * (torch.nan if self.steps == 20 else 1)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("network", [Exploding, BadStep])
+@pytest.mark.parametrize("schedule", ["joint", "algorithm", "per_class"])
 @pytest.mark.parametrize("loss", ["least_squares", "cross_entropy"])
 @pytest.mark.parametrize("player", ["classifier", "discriminator", "generator"])
-def test_training_stops_at_the_first_loss_that_is_not_finite(table, loss, player):
-    """After 20 of its steps: 8 rounds make an epoch."""
+def test_training_stops_and_names_the_player_that_failed_first(
+    table, network, schedule, loss, player
+):
+    """In the 20th of its steps: 8 rounds make an epoch."""
     X, y = table
-    parameters = {player: Exploding, "loss": loss, "batch_size": 8}
-    model = GAMOClassifier(**parameters, random_state=0)
-    with pytest.raises(ValueError, match=f"loss of the {player} became nan in epoch 3"):
+    parameters = {player: network, "loss": loss, "schedule": schedule}
+    model = GAMOClassifier(**parameters, batch_size=8, random_state=0)
+    steps_per_round = {"joint": 1, "algorithm": 2, "per_class": 2}[schedule]
+    if player == "generator" and schedule == "per_class":
+        steps_per_round = 4
+    epoch = 20 // (8 * steps_per_round) + 1
+    match = rf"failed in epoch {epoch}: the {player} was the first"
+    with pytest.raises(ValueError, match=match):
         model.fit(X, y)
-    assert len(model.history_) == 2
+    assert len(model.history_) == epoch - 1
     with pytest.raises(NotFittedError):
         model.predict(X)
 
 
-def test_features_that_are_not_finite_name_the_feature_extractor(table):
-    model = GAMOClassifier(feature_extractor=Exploding, batch_size=8, random_state=0)
-    match = "loss of the feature_extractor became nan in epoch 3"
+def test_a_learning_rate_out_of_reach_is_the_classifier_s_failure(table):
+    model = GAMOClassifier(learning_rate=1e39, random_state=0)
+    with pytest.raises(ValueError, match="failed in epoch 1: the classifier"):
+        model.fit(*table)
+
+
+@pytest.mark.parametrize("generator", ["convex", None])
+def test_features_that_are_not_finite_name_the_feature_extractor(table, generator):
+    model = GAMOClassifier(
+        feature_extractor=Exploding, generator=generator, batch_size=8, random_state=0
+    )
+    match = "failed in epoch 3: the feature_extractor was the first"
     with pytest.raises(ValueError, match=match):
         model.fit(*table)
 
@@ -162,7 +192,7 @@ def test_a_failed_fit_leaves_nothing_half_fitted(table):
     wrong = [{"sampling_strategy": {9: 99}}, {"classifier": Exploding, "max_iter": 9}]
     for parameters in wrong:
         model.set_params(**good).fit(X, y)
-        with pytest.raises(ValueError, match=r"not present|became nan"):
+        with pytest.raises(ValueError, match=r"not present|failed in epoch"):
             model.set_params(**parameters).fit(X[:, :4], y)
         for method in (model.predict_proba, model.extract_features, model.sample):
             with pytest.raises(NotFittedError):
