@@ -163,8 +163,8 @@ s       seconds of training, SMOTE included
 CN          GAMOClassifier(generator=None): the classifier network alone
 SMOTE+CN    the same network on rows balanced by imblearn's SMOTE, in the input space
 GAMO        GAMOClassifier(): the same network in the game, default settings
-Each takes {max_rounds} updates of the classifier with 32 real (or SMOTE's) rows
-each; GAMO's updates see 32 generated rows on top. Random state {SEED}: one draw, one
+Each takes {max_rounds} updates of the classifier, with 32 real (or SMOTE's) rows per
+update; GAMO's updates see 32 generated rows on top. Random state {SEED}: one draw, one
 run each, so differences of .01 mean nothing."""
     )
 
@@ -200,6 +200,8 @@ def print_table(labels, n_train, columns):
 
 if __name__ == "__main__":
     # Networks this small gain little from more threads, and lose a lot on a busy
-    # machine. The library itself leaves the number to its caller.
+    # machine; and once M is sure, gradients too small for a normal float cost a
+    # CPU several times the time. The library leaves both settings to its caller.
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     main()
