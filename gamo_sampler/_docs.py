@@ -23,8 +23,7 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy"}, default="least_square
         Number of rows that a generated row is mixed of: a random row of the class
         and its nearest neighbours of that class, all rows of a smaller class.
         None is the paper's full hull: all rows of the class. Finding the neighbours
-        takes time that grows with the square of a class's size, about half a
-        minute for 100,000 rows of 30 columns.
+        takes time that grows with the square of a class's size.
     generator_target : {"complement", "squared", "log"}, default="squared"
         G's loss at M for a row of class i with probabilities p: the loss against
         the ones' complement of the label (as published), p_i^2, or

@@ -143,13 +143,9 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
         """
         rows, labels, image_shape = self._check_X_y(X, y)
         self._warn_of_balance()
-        new_rows, new_labels = self._fit_resample(rows, labels, image_shape)
+        features, new_rows, new_labels = self._fit_resample(rows, labels, image_shape)
         self._warn_of_copies()
-        if self.feature_extractor is None:
-            X = container(X, rows)
-        else:
-            with self._users_rng(run_generator(self._random_state)):
-                X = self._through(rows, self.feature_extractor_).numpy()
+        X = container(X, rows) if self.feature_extractor is None else features
         if isinstance(y, list):
             y = labels.tolist() if np.ndim(y) < 2 else np.asarray(y)
         y = container(y, np.asarray(y))
@@ -205,15 +201,19 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
         return hasattr(self, "sampling_strategy_")
 
     def _fit_resample(self, X, y, image_shape=None):
-        """Train on checked arrays; the rows to append, and their labels."""
+        """Train on checked arrays; F(X), the rows to append, and their labels."""
         targets = {label: n for label, n in self.sampling_strategy_.items() if n}
         if targets or self.feature_extractor is not None:
             self._fit_game(X, y, targets, image_shape)
         else:
             self._keep_nothing(X, y, image_shape)
+        features = X
+        if self.feature_extractor is not None:
+            with self._users_rng(run_generator(self._random_state)):
+                features = self._through(X, self.feature_extractor_).numpy()
         if not targets:
-            return np.empty((0, X.shape[1])), y[:0]
-        return super().sample(targets)
+            return features, features[:0], y[:0]
+        return features, *super().sample(targets)
 
     def _check_X_y(self, X, y):
         """Rows, labels and the shape of an image; sets `sampling_strategy_`."""

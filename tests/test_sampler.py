@@ -435,14 +435,16 @@ def test_with_a_feature_extractor_the_rows_are_features(digits, feature_extracto
     assert model.sample({9: 2})[0].shape == (2, width)
 
 
-def test_balanced_features(digits):
+@pytest.mark.parametrize(("feature_extractor", "width"), [("conv", 64), (features, 7)])
+def test_balanced_features(digits, feature_extractor, width):
     X, y = digits
     X, y = X[y > 7][:16], np.repeat([0, 1], 8)
-    model = sampler(feature_extractor="conv")
+    model = sampler(feature_extractor=feature_extractor)
     with pytest.warns(UserWarning, match="nothing is generated"):
         X_out, _ = model.fit_resample(X, y)
     assert_allclose(X_out, model.extract_features(X), rtol=1e-6)
-    assert len(model.get_feature_names_out()) == 64
+    assert X_out.shape == (16, width)
+    assert len(model.get_feature_names_out()) == width
 
 
 def test_unconstrained_rows_come_in_the_units_of_the_input(table):
