@@ -1,0 +1,408 @@
+"""The contenders, by name: the same network, optimiser, updates and rows for all."""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from imblearn import FunctionSampler
+from imblearn.over_sampling import ADASYN, SMOTE, BorderlineSMOTE, RandomOverSampler
+from imblearn.pipeline import Pipeline, make_pipeline
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+
+from gamo_sampler import GAMOClassifier, GAMOSampler, published
+
+ROWS_PER_UPDATE = 32
+PUBLISHED_ROUNDS = 25_098
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every method of a run is given alike.
+
+    `network` holds the parameters of the network, its optimiser and its loss,
+    `rounds` the number of M's updates, `counts` the training rows per label, and
+    `extras` the method's own additions from its recipe.
+    """
+
+    network: dict
+    rounds: int
+    counts: dict
+    extras: dict = field(default_factory=dict)
+
+    @property
+    def seed(self):
+        return self.network["random_state"]
+
+    @property
+    def image_shape(self):
+        return self.network.get("image_shape")
+
+    @property
+    def convolutional(self):
+        return self.network.get("feature_extractor") is not None
+
+    @property
+    def n_neighbors(self):
+        """SMOTE's five, or as many as the smallest class has."""
+        return min(5, min(self.counts.values()) - 1)
+
+
+# Networks -----------------------------------------------------------------
+
+
+def plain(s, **own):
+    """M alone (CN)."""
+    length = {"max_iter": s.rounds, "max_rounds": s.rounds}
+    parameters = {"generator": None, "batch_size": ROWS_PER_UPDATE}
+    return GAMOClassifier(**s.network | parameters | length | s.extras | own)
+
+
+def game(s, **own):
+    """M in the game, with as many updates on as many rows as M alone."""
+    own = s.extras | own
+    # A joint update takes b real and b generated rows; the alternating schedules
+    # take two updates a round, of b rows each.
+    joint = own.get("schedule", "joint") == "joint"
+    rounds = s.rounds if joint else -(-s.rounds // 2)
+    parameters = {
+        "batch_size": ROWS_PER_UPDATE // 2 if joint else ROWS_PER_UPDATE,
+        "max_iter": rounds,
+        "max_rounds": rounds,
+    }
+    return GAMOClassifier(**s.network | parameters | own)
+
+
+def as_published(s):
+    """The published settings, with the rounds of the protocol."""
+    shared = ("loss", "image_shape", "feature_extractor", "random_state", "device")
+    parameters = {name: s.network[name] for name in shared if name in s.network}
+    length = {"max_iter": s.rounds, "max_rounds": s.rounds}
+    return GAMOClassifier(**published("mnist") | parameters | length | s.extras)
+
+
+def resampled(sampler, s):
+    """CN on the rows of an over-sampler."""
+    return make_pipeline(sampler, plain(s))
+
+
+def interpolated(sampler, s):
+    """The same, in the feature space of a trained CN where there is an F."""
+    sampler = OrNothing(sampler)
+    if s.convolutional:
+        return InFeatureSpace(sampler, plain(s))
+    return resampled(sampler, s)
+
+
+def effective_number(s, beta=0.999):
+    """Class weights by the effective number of rows (Cui et al., CVPR 2019)."""
+    counts = np.array(list(s.counts.values()))
+    weights = (1 - beta) / (1 - beta**counts)
+    weights *= len(weights) / weights.sum()
+    return plain(s, class_weight=dict(zip(s.counts, weights.tolist(), strict=True)))
+
+
+def dos(s):
+    from gamo_sampler.baselines import DOSClassifier
+
+    length = {"max_iter": s.rounds, "max_rounds": s.rounds}
+    return DOSClassifier(**s.network | length | s.extras)
+
+
+# Samplers -----------------------------------------------------------------
+
+
+def oversample(s):
+    return RandomOverSampler(random_state=s.seed)
+
+
+def smote(s):
+    return SMOTE(k_neighbors=s.n_neighbors, random_state=s.seed)
+
+
+def borderline_smote(s):
+    return BorderlineSMOTE(k_neighbors=s.n_neighbors, random_state=s.seed)
+
+
+def adasyn(s):
+    return ADASYN(n_neighbors=s.n_neighbors, random_state=s.seed)
+
+
+def augment(s):
+    from gamo_sampler.baselines import AugmentationSampler
+
+    return AugmentationSampler(image_shape=s.image_shape, random_state=s.seed)
+
+
+def cgan(s):
+    from gamo_sampler.baselines import CGANSampler
+
+    parameters = {"random_state": s.seed, "device": s.network["device"]}
+    if s.convolutional:
+        parameters["architecture"] = "convolutional"
+    if s.image_shape:
+        parameters["image_shape"] = s.image_shape
+    return CGANSampler(max_iter=s.rounds, max_rounds=s.rounds, **parameters)
+
+
+def game_sampler(s, **own):
+    """GAMOSampler with its defaults."""
+    shared = {name: s.network[name] for name in ("loss", "random_state", "device")}
+    return GAMOSampler(**shared | s.extras | own)
+
+
+def published_sampler(s):
+    shared = {"image_shape": None, "max_rounds": PUBLISHED_ROUNDS}
+    return game_sampler(s, **_without(published("mnist"), "loss") | shared)
+
+
+def _without(parameters, name):
+    return {key: value for key, value in parameters.items() if key != name}
+
+
+# Estimators ---------------------------------------------------------------
+
+
+class OrNothing(BaseEstimator):
+    """A sampler that leaves the rows alone where it cannot run.
+
+    ADASYN and Borderline-SMOTE raise where no minority row has neighbours of the
+    other class. `did_nothing_` says so.
+    """
+
+    def __init__(self, sampler):
+        self.sampler = sampler
+
+    def fit(self, X, y):
+        """Nothing; pipelines ask for it."""
+        return self
+
+    def fit_resample(self, X, y):
+        self.did_nothing_ = False
+        try:
+            return clone(self.sampler).fit_resample(X, y)
+        except (ValueError, RuntimeError):
+            self.did_nothing_ = True
+            return X, y
+
+
+class InFeatureSpace(ClassifierMixin, BaseEstimator):
+    """A classifier's F, trained first; a sampler on F(X); a fresh M on those rows."""
+
+    def __init__(self, sampler, estimator):
+        self.sampler = sampler
+        self.estimator = estimator
+
+    def fit(self, X, y):
+        self.features_ = clone(self.estimator).fit(X, y)
+        self.sampler_ = clone(self.sampler)
+        F_X = self.features_.extract_features(X)
+        head = clone(self.estimator)
+        head.set_params(feature_extractor=None, image_shape=None)
+        self.head_ = head.fit(*self.sampler_.fit_resample(F_X, y))
+        self.classes_ = self.head_.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.head_.predict_proba(self.features_.extract_features(X))
+
+    def predict(self, X):
+        return self.head_.predict(self.features_.extract_features(X))
+
+
+class PriorCorrected(ClassifierMixin, BaseEstimator):
+    """A classifier whose probabilities are divided by the training frequencies."""
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def fit(self, X, y):
+        self.estimator_ = clone(self.estimator).fit(X, y)
+        self.classes_, counts = np.unique(y, return_counts=True)
+        self.prior_ = counts / counts.sum()
+        return self
+
+    def predict_proba(self, X):
+        scores = self.estimator_.predict_proba(X) / self.prior_
+        return scores / scores.sum(1, keepdims=True)
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(1)]
+
+
+# Tables of names ----------------------------------------------------------
+
+METHODS: dict[str, Callable] = {
+    "cn": plain,
+    "oversample": lambda s: resampled(oversample(s), s),
+    "smote": lambda s: interpolated(smote(s), s),
+    "augment": lambda s: resampled(augment(s), s),
+    "cgan": lambda s: resampled(cgan(s), s),
+    "dos": dos,
+    "cg": lambda s: game(s, generator="unconstrained", discriminator=None),
+    "cg_d": lambda s: game(s, generator="unconstrained"),
+    "gamo_no_d": lambda s: game(s, discriminator=None),
+    "gamo_published": as_published,
+    "gamo": game,
+    "class_weight": lambda s: plain(s, class_weight="balanced"),
+    "effective_number": effective_number,
+    "logit_adjust": lambda s: plain(s, **{"logit_adjustment": 1.0} | s.extras),
+    "balanced_softmax": lambda s: plain(s, logit_adjustment=1.0, loss="log_loss"),
+    "mixup": lambda s: plain(s, **BEST | s.extras),
+    "balanced_sampling": lambda s: resampled(oversample(s), s),
+    "threshold": lambda s: PriorCorrected(plain(s)),
+    "borderline_smote": lambda s: interpolated(borderline_smote(s), s),
+    "adasyn": lambda s: interpolated(adasyn(s), s),
+}
+
+SAMPLERS: dict[str, Callable] = {
+    "none": lambda s: FunctionSampler(),
+    "oversample": oversample,
+    "smote": lambda s: OrNothing(smote(s)),
+    "borderline_smote": lambda s: OrNothing(borderline_smote(s)),
+    "adasyn": lambda s: OrNothing(adasyn(s)),
+    "cgan": cgan,
+    "gamo_no_d": lambda s: game_sampler(s, discriminator=None),
+    "gamo": game_sampler,
+    "gamo_published": published_sampler,
+}
+
+# One changed parameter of gamo each.
+ABLATION = {
+    "gamo": {},
+    "full_hull": {"neighborhood": None},
+    "neighborhood_2": {"neighborhood": 2},
+    "neighborhood_10": {"neighborhood": 10},
+    "target_complement": {"generator_target": "complement"},
+    "target_log": {"generator_target": "log"},
+    "no_discriminator": {"discriminator": None},
+    "discriminator_weight_10": {"discriminator_weight": 10.0},
+    "equal_batches": {"generated_weight": "algorithm"},
+    "schedule_algorithm": {"schedule": "algorithm"},
+    "schedule_per_class": {"schedule": "per_class"},
+    "no_label_smoothing": {"label_smoothing": 0.0},
+    "unconstrained": {"generator": "unconstrained"},
+}
+
+PAPER = (
+    "cn",
+    "oversample",
+    "smote",
+    "augment",
+    "cgan",
+    "dos",
+    "cg",
+    "cg_d",
+    "gamo_no_d",
+    "gamo_published",
+    "gamo",
+)
+TODAY = (
+    "class_weight",
+    "effective_number",
+    "logit_adjust",
+    "balanced_softmax",
+    "mixup",
+    "balanced_sampling",
+    "threshold",
+    "borderline_smote",
+    "adasyn",
+)
+
+# The "today" condition gives every method its best: what is not named here gets
+# BEST. CN takes part with nothing added, next to "mixup", which is CN at its best;
+# DOS and the published game as they are.
+BEST = {"mixup": 0.2, "weight_averaging": 0.999}
+RECIPES = {"cn": {}, "dos": {"loss": "cross_entropy"}, "gamo_published": {}}
+
+CONDITIONS = {
+    "paper": PAPER,
+    # Balanced sampling is the paper's oversampling under its other name.
+    "today": tuple(name for name in PAPER if name != "oversample") + TODAY,
+    "ablation": tuple(ABLATION),
+    "tune": ("cn", "gamo"),
+}
+
+
+def make(method, condition, settings, table=METHODS):
+    """The estimator of a method.
+
+    Parameters
+    ----------
+    method : str
+        A name of `table`; in the ablation one of ABLATION; when tuning a name and
+        parameters of its network, ``"cn:mixup=0.4,loss='log_loss'"``.
+    condition : {"paper", "today", "ablation", "tune"}
+        Where extras come from: nowhere, RECIPES, ABLATION, or the name.
+    settings : Settings
+        What all methods of the run share.
+    table : dict, default=METHODS
+        METHODS, or SAMPLERS for tables.
+
+    Returns
+    -------
+    estimator : estimator
+        Not fitted.
+    """
+    name, _, text = method.partition(":")
+    extras = {}
+    if condition == "today":
+        extras = RECIPES.get(name, BEST)
+    if condition == "ablation":
+        name, extras = "gamo", ABLATION[name]
+    if condition == "tune":
+        extras = parse_parameters(text)
+    return table[name](replace(settings, extras=extras))
+
+
+def check_methods(methods, condition, table):
+    """Unknown names raise before anything runs."""
+    known = ABLATION if condition == "ablation" else table
+    for method in methods:
+        name, _, text = method.partition(":")
+        if name not in known:
+            raise ValueError(
+                f"Unknown method {name!r} of condition {condition!r}; there are "
+                f"{', '.join(known)}."
+            )
+        if text and condition != "tune":
+            raise ValueError(
+                f"{method!r} changes parameters, which only --condition tune may."
+            )
+        parse_parameters(text)
+
+
+def parse_parameters(text):
+    """Python literals by name from "a=1,b='c'"."""
+    try:
+        # As the arguments of a call, all of them by name.
+        call = ast.parse(f"dict({text})", mode="eval").body
+        positional = [ast.literal_eval(value) for value in call.args]
+        named = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+        return dict(*positional, **named)
+    except (SyntaxError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"{text!r} is not a list of parameters like mixup=0.4,loss='log_loss'."
+        ) from error
+
+
+# What was fitted ----------------------------------------------------------
+
+
+def m_updates(model):
+    """Number of M's updates in the fitted network of a model."""
+    network = model
+    while isinstance(network, Pipeline) or hasattr(network, "estimator"):
+        is_pipeline = isinstance(network, Pipeline)
+        network = network[-1] if is_pipeline else network.estimator
+    parameters = network.get_params()
+    alternating = parameters.get("generator") and parameters["schedule"] != "joint"
+    # `plain` and `game` let max_rounds alone end a fit.
+    return parameters["max_rounds"] * (2 if alternating else 1)
+
+
+def did_nothing(model):
+    """Whether the model's over-sampler left the rows alone."""
+    sampler = model[0] if isinstance(model, Pipeline) else model
+    sampler = getattr(sampler, "sampler_", sampler)
+    return bool(getattr(sampler, "did_nothing_", False))

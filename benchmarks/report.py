@@ -1,0 +1,209 @@
+"""Tables of means, paired tests against gamo, mean ranks and their plots, from rows."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+REFERENCE = "gamo"
+METRICS = {"acsa": "ACSA", "gm": "GM"}
+HEADER = (
+    "method",
+    "runs",
+    *(
+        f"{title}{suffix}"
+        for title in METRICS.values()
+        for suffix in ("", ", training")
+    ),
+    *(f"{title}, {p}" for title in METRICS.values() for p in ("p (t)", "p (Wilcoxon)")),
+    *(f"rank, {title}" for title in METRICS.values()),
+)
+
+
+def write_reports(rows, folder):
+    """One table, and a plot per metric, for every protocol, condition and learner.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Rows of results.
+    folder : str or Path
+        Where the files go, made where there is none.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    can_plot = importlib.util.find_spec("matplotlib") is not None
+    if not can_plot:
+        print("matplotlib is not installed: no plots.")
+    for name, group in grouped(rows):
+        (folder / f"{name}.rst").write_text(table(name, group))
+        if can_plot:
+            for metric in METRICS:
+                plot_ranks(units(group, metric), folder / f"{name}_{metric}.png")
+
+
+def grouped(rows):
+    """(file name, frame of rows) by protocol, condition, loss and learner."""
+    frame = pd.DataFrame(rows).drop_duplicates(
+        ["protocol", "condition", "loss", "method", "learner", "seed"], keep="last"
+    )
+    frame["unit"] = [unit(row) for row in rows_of(frame)]
+    frame["table"] = frame["protocol"].str.split("/").str[0]
+    for names, group in frame.groupby(["table", "condition", "loss", "learner"]):
+        yield "_".join(names), group
+
+
+def rows_of(frame):
+    return frame.to_dict("records")
+
+
+def unit(row):
+    """What is paired: seeds of one protocol, families of tables."""
+    if row["protocol"].startswith("tabular/"):
+        return row["params"]["family"]
+    return row["seed"]
+
+
+def units(group, metric):
+    """Mean score, one line per unit and one column per method.
+
+    Of tables, sets are averaged over seeds, then families over their sets.
+    """
+    sets = group.groupby(["unit", "protocol", "method"])[metric].mean()
+    return sets.groupby(["unit", "method"]).mean().unstack("method")
+
+
+# Statistics ---------------------------------------------------------------
+
+
+def paired_tests(scores, method):
+    """p values of the paired t-test and of Wilcoxon's, against REFERENCE.
+
+    nan where there is no reference, fewer than two pairs, or no difference.
+    """
+    if method == REFERENCE or REFERENCE not in scores:
+        return np.nan, np.nan
+    pairs = scores[[method, REFERENCE]].dropna()
+    differences = (pairs[method] - pairs[REFERENCE]).to_numpy()
+    if len(pairs) < 2 or not differences.any():
+        return np.nan, np.nan
+    if np.ptp(differences) == 0:  # the t statistic would divide by zero
+        return 0.0, stats.wilcoxon(differences).pvalue
+    return stats.ttest_1samp(differences, 0).pvalue, stats.wilcoxon(differences).pvalue
+
+
+def mean_ranks(scores):
+    """Mean rank per method, 1 is best, over the units that have all methods."""
+    complete = scores.dropna()
+    return complete.rank(axis=1, ascending=False).mean()
+
+
+def friedman(scores):
+    """p value of Friedman's test that all methods are alike; nan where too few."""
+    complete = scores.dropna()
+    if complete.shape[1] < 3 or len(complete) < 2:
+        return np.nan
+    return stats.friedmanchisquare(*complete.to_numpy().T).pvalue
+
+
+def critical_difference(n_methods, n_units, alpha=0.05):
+    """Nemenyi's: mean ranks further apart differ at the level alpha."""
+    q = stats.studentized_range.ppf(1 - alpha, n_methods, np.inf) / np.sqrt(2)
+    return q * np.sqrt(n_methods * (n_methods + 1) / (6 * n_units))
+
+
+def cliques(ranks, distance):
+    """Largest runs (first, last) of sorted mean ranks that do not differ."""
+    ranks = np.asarray(ranks)
+    lasts = np.searchsorted(ranks, ranks + distance, side="right") - 1
+    # A run that ends where an earlier one does lies inside it.
+    news = np.flatnonzero(np.diff(lasts, prepend=-1))
+    return [(int(i), int(lasts[i])) for i in news if lasts[i] > i]
+
+
+# Text ---------------------------------------------------------------------
+
+
+def table(name, group):
+    """A reStructuredText list-table, one line per method, the best GM first."""
+    per_metric = {metric: units(group, metric) for metric in METRICS}
+    ranks = {metric: mean_ranks(scores) for metric, scores in per_metric.items()}
+    order = group.groupby("method")["gm"].mean().sort_values(ascending=False).index
+    lines = [HEADER]
+    for method in order:
+        own = group[group["method"] == method]
+        lines.append(line(method, own, per_metric, ranks))
+    return list_table(caption(name, group), lines) + footnote(per_metric)
+
+
+def line(method, own, per_metric, ranks):
+    cells = [method, str(len(own))]
+    for metric in METRICS:
+        spread = per_metric[metric][method]
+        deviation = f" ± {spread.std():.3f}" if spread.count() > 1 else ""
+        cells.append(f"{spread.mean():.3f}{deviation}")
+        cells.append(f"{own[f'train_{metric}'].mean():.3f}")
+    for metric in METRICS:
+        cells += map(number, paired_tests(per_metric[metric], method))
+    return cells + [number(ranks[metric][method]) for metric in METRICS]
+
+
+def number(value):
+    return "" if np.isnan(value) else f"{value:.2g}"
+
+
+def caption(name, group):
+    is_smoke = any("smoke" in params for params in group["params"])
+    return f"{name}{' (smoke test: shortened runs)' if is_smoke else ''}"
+
+
+def list_table(title, lines):
+    text = [f".. list-table:: {title}", "   :header-rows: 1", ""]
+    for cells in lines:
+        first, *rest = cells
+        text.append(f"   * - {first}".rstrip())
+        text += [f"     - {cell}".rstrip() for cell in rest]
+    return "\n".join(text) + "\n"
+
+
+def footnote(per_metric):
+    text = ["", "Mean ± standard deviation; p values are paired, against gamo."]
+    for metric, scores in per_metric.items():
+        n_complete = len(scores.dropna())
+        p = number(friedman(scores)) or "none"
+        text.append(
+            f"{METRICS[metric]}: {n_complete} of {len(scores)} seeds or families have "
+            f"all methods and are ranked; Friedman's p: {p}."
+        )
+    return "\n".join(text) + "\n"
+
+
+# Plots --------------------------------------------------------------------
+
+
+def plot_ranks(scores, path):
+    """Critical-difference plot: methods on their mean ranks, bars join equals."""
+    from matplotlib.figure import Figure
+
+    complete = scores.dropna()
+    if complete.shape[1] < 3 or len(complete) < 2:
+        return
+    ranks = mean_ranks(complete).sort_values()
+    distance = critical_difference(len(ranks), len(complete))
+    figure = Figure(figsize=(7, 1.2 + 0.25 * len(ranks)), layout="constrained")
+    ax = figure.subplots()
+    height = np.arange(1, len(ranks) + 1)
+    ax.hlines(height, 1, ranks, color="0.85", lw=1)
+    ax.plot(ranks, height, "ko")
+    for first, last in cliques(ranks, distance):
+        ends = [ranks.iloc[first], ranks.iloc[last]]
+        ax.plot(ends, [height[last] + 0.35] * 2, color="tab:red", lw=2.5)
+    ax.set_yticks(height, ranks.index)
+    ax.invert_yaxis()
+    ax.set_xlabel(
+        f"mean rank over {len(complete)}; critical difference {distance:.2f} "
+        "(Nemenyi, .05)"
+    )
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,163 @@
+"""AugmentationSampler: minority images shifted, turned and mirrored."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.ndimage import affine_transform
+from sklearn.utils._param_validation import Interval
+
+from .._images import as_rows, check_image_shape
+from .._torch import private_random_state
+from ._oversampler import NewRowsSampler
+
+
+class AugmentationSampler(NewRowsSampler):
+    """Over-sample images by small random movements of those of the same class.
+
+    A new image is a random image of its class, turned about its middle, shifted,
+    and mirrored or not. What comes in over an edge is the nearest pixel. It is
+    the paper's Augment, as an over-sampler.
+
+    Parameters
+    ----------
+    image_shape : tuple of 3 int, default=None
+        (channels, height, width), for rows that are images. None takes the shape
+        from images given as such; rows are then lines, images one pixel high.
+    max_shift : int, default=2
+        Greatest shift in each direction, in pixels. All whole numbers up to it
+        are equally likely.
+    max_angle : float, default=10.0
+        Greatest rotation either way, in degrees, uniform up to it, with bilinear
+        interpolation.
+    horizontal_flip : bool, default=False
+        Whether to mirror half of the new images, left to right.
+    sampling_strategy : float, str, dict or callable, default="auto"
+        Which classes are over-sampled, and to which size, as in imbalanced-learn.
+    random_state : int, RandomState instance or None, default=None
+        Seeds all draws. None takes a fresh seed each time, and leaves numpy's
+        global random state alone.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Number of images that were made, per label.
+    n_features_in_ : int
+        Number of values of an image.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where X was a frame with names.
+
+    See Also
+    --------
+    CGANSampler : New images by a conditional GAN.
+
+    Notes
+    -----
+    Integer images keep their type, rounded to the nearest integer. An image's
+    values never leave the range that they had.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from gamo_sampler.baselines import AugmentationSampler
+    >>> X, y = load_digits(n_class=2, return_X_y=True)
+    >>> X, y = X[:300].reshape(-1, 8, 8), y[:300] * (y[:300].cumsum() < 20)
+    >>> sampler = AugmentationSampler(max_shift=1, random_state=0)
+    >>> X_resampled, y_resampled = sampler.fit_resample(X, y)
+    >>> X_resampled.shape
+    (562, 8, 8)
+    """
+
+    _parameter_constraints: dict = {
+        **NewRowsSampler._parameter_constraints,
+        "image_shape": ["array-like", None],
+        "max_shift": [Interval(Integral, 0, None, closed="left")],
+        "max_angle": [Interval(Real, 0, 180, closed="both")],
+        "horizontal_flip": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        image_shape=None,
+        max_shift=2,
+        max_angle=10.0,
+        horizontal_flip=False,
+        sampling_strategy="auto",
+        random_state=None,
+    ):
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.image_shape = image_shape
+        self.max_shift = max_shift
+        self.max_angle = max_angle
+        self.horizontal_flip = horizontal_flip
+        self.random_state = random_state
+
+    def fit_resample(self, X, y):
+        """Append moved images of the classes that `sampling_strategy` names.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            Rows, or an array of shape (n_samples, height, width),
+            (n_samples, channels, height, width) or
+            (n_samples, height, width, channels).
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        X_resampled : same type and layout as X
+            The images of X, untouched and in order, then the new ones by class.
+        y_resampled : same type as y
+            Their labels.
+        """
+        rows, y_resampled = super().fit_resample(X, y)
+        if getattr(X, "ndim", 2) == 2:
+            return rows, y_resampled
+        images = rows.reshape(-1, *self._image_shape)
+        if X.ndim == 4 and X.shape[1:] != self._image_shape:
+            images = np.moveaxis(images, 1, -1)
+        return images.reshape(-1, *X.shape[1:]), y_resampled
+
+    def _check_X_y(self, X, y, accept_sparse=False):
+        X, image_shape = as_rows(X, self.image_shape)
+        X, y, one_vs_all = super()._check_X_y(X, y, accept_sparse)
+        image_shape = check_image_shape(image_shape, X.shape[1])
+        self._image_shape = image_shape or (1, 1, X.shape[1])
+        return X, y, one_vs_all
+
+    def _new_rows(self, X, y, labels):
+        random_state = private_random_state(self.random_state)
+        sources = _random_members(y, labels, random_state)
+        n = len(labels)
+        limit = self.max_shift
+        shifts = random_state.randint(-limit, limit + 1, size=(n, 2))
+        angles = np.radians(random_state.uniform(-1, 1, n) * self.max_angle)
+        mirrored = self.horizontal_flip & (random_state.uniform(size=n) < 0.5)
+        rows = np.empty((n, X.shape[1]), np.result_type(X.dtype, np.float32))
+        moves = zip(sources, shifts, angles, mirrored, strict=True)
+        for row, (source, *move) in zip(rows, moves, strict=True):
+            image = X[source].astype(row.dtype).reshape(self._image_shape)
+            row[:] = _moved(image, *move).ravel()
+        return rows
+
+
+def _random_members(y, labels, random_state):
+    """Positions in y of a random row of each label's class."""
+    by_class = zip(*np.unique(labels, return_counts=True), strict=True)
+    draws = [random_state.choice(np.flatnonzero(y == i), n) for i, n in by_class]
+    return np.concatenate(draws)
+
+
+def _moved(image, shift, angle, mirrored):
+    """`image` (channels, h, w) mirrored, turned about its middle, and shifted."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.array([[cos, -sin], [sin, cos]])
+    if mirrored:
+        turn[1] *= -1
+    middle = (np.array(image.shape[1:]) - 1) / 2
+    # A pixel at p comes from turn (p - shift - middle) + middle.
+    offset = middle - turn @ (middle + shift)
+    moved = [affine_transform(c, turn, offset, order=1, mode="nearest") for c in image]
+    # A mean of pixels can pass the extremes by its last bit.
+    return np.clip(moved, image.min(), image.max())

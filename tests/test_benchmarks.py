@@ -1,0 +1,447 @@
+"""The benchmarks' command line: runs, resumed runs, tables of known answers."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.datasets import load_digits, load_iris
+from sklearn.metrics import recall_score
+
+from benchmarks import methods, protocols, report, rows, toy
+from benchmarks.__main__ import main, parse_seeds
+from gamo_sampler import GAMOClassifier
+
+KEYS = {
+    *("protocol", "condition", "loss", "method", "learner", "seed", "params"),
+    *("acsa", "gm", "recall", "train_acsa", "train_gm", "m_updates", "n_test"),
+    *("seconds", "versions"),
+}
+
+
+@pytest.fixture(scope="module")
+def data_home(tmp_path_factory):
+    """Two tiny tables."""
+    home = tmp_path_factory.mktemp("data")
+    (home / "tabular").mkdir()
+    X, y = load_iris(return_X_y=True)
+    np.savez(home / "tabular" / "two.npz", X=X[30:110], y=(y[30:110] == 2).astype(int))
+    np.savez(home / "tabular" / "three.npz", X=X[:120], y=y[:120])
+    index = "name,family\ntwo,iris\nthree,iris\n"
+    (home / "tabular" / "index.csv").write_text(index)
+    return home
+
+
+@pytest.fixture
+def small_images(monkeypatch):
+    """Digits in place of every image protocol's data; the seeds that were drawn."""
+    X, y = load_digits(return_X_y=True)
+    X, y = X[y < 3].reshape(-1, 8, 8).astype(np.uint8), y[y < 3]
+    few = np.r_[:60, np.flatnonzero(y[60:200] == 0) + 60]
+    seeds = []
+
+    def fetch(name, *, random_state, data_home):
+        seeds.append(random_state)
+        return SimpleNamespace(
+            X_train=X[few], y_train=y[few], X_test=X[300:], y_test=y[300:]
+        )
+
+    datasets = pytest.importorskip("gamo_sampler.datasets")
+    monkeypatch.setattr(datasets, "fetch_long_tailed", fetch)
+    return seeds
+
+
+def run(out, *arguments, protocol="mnist"):
+    smoke = ["--device", "cpu", "--out", str(out), "--rounds", "3"]
+    return main(["run", protocol, *smoke, *arguments])
+
+
+# Running ------------------------------------------------------------------
+
+
+def test_a_row_has_what_was_promised(tmp_path, small_images):
+    out = tmp_path / "results.jsonl"
+    assert run(out, "--methods", "cn", "gamo", "--seeds", "4") == 0
+    plain, game = rows.read(out)
+    assert set(plain) == set(game) == KEYS
+    assert rows.key(plain) == ("mnist", "paper", "least_squares", "cn", "M", 4)
+    assert small_images == [4, 4]
+    assert plain["m_updates"] == game["m_updates"] == 3
+    assert plain["n_test"] == 537 - 300
+    assert plain["acsa"] == pytest.approx(np.mean(plain["recall"]))
+    assert plain["gm"] == pytest.approx(np.prod(plain["recall"]) ** (1 / 3))
+    assert plain["params"]["smoke"] == {"rounds": 3}
+    assert "generator=None" in plain["params"]["estimator"]
+    assert "random_state=4" in plain["params"]["estimator"]
+
+
+def test_a_second_run_does_only_what_is_missing(tmp_path, small_images):
+    out = tmp_path / "results.jsonl"
+    run(out, "--methods", "cn", "--seeds", "0-1")
+    text = out.read_text()
+    run(out, "--methods", "cn", "--seeds", "0-1")
+    assert small_images == [0, 1]
+    assert out.read_text() == text
+
+    out.write_text(text[:-20])
+    assert len(rows.read(out)) == 1
+    run(out, "--methods", "cn", "--seeds", "0-1")
+    assert small_images == [0, 1, 1]
+    assert [row["seed"] for row in rows.read(out)] == [0, 1]
+
+
+def test_a_broken_line_inside_a_file_is_named(tmp_path):
+    out = tmp_path / "results.jsonl"
+    out.write_text('{"seed": \n{}\n')
+    with pytest.raises(ValueError, match="line 1 is not a row of JSON"):
+        rows.read(out)
+
+
+def test_smoke_rows_do_not_mix_with_others(tmp_path, small_images):
+    out = tmp_path / "results.jsonl"
+    run(out, "--methods", "cn", "--seeds", "0")
+    with pytest.raises(ValueError, match="rows made with --rounds 3"):
+        main(["run", "mnist", "--methods", "cn", "--out", str(out)])
+
+
+def test_a_failed_run_is_reported_and_the_others_go_on(tmp_path, data_home, capsys):
+    (data_home / "tabular" / "broken.npz").write_bytes(b"")
+    arguments = ["--methods", "none", "--seeds", "0", "--data-home", str(data_home)]
+    out = tmp_path / "results.jsonl"
+    try:
+        assert run(out, *arguments, protocol="tabular") == 1
+    finally:
+        (data_home / "tabular" / "broken.npz").unlink()
+    found = {row["protocol"] for row in rows.read(out)}
+    assert found == {"tabular/two", "tabular/three"}
+    assert "FAILED tabular/broken" in capsys.readouterr().err
+
+
+def test_two_processes_find_what_one_finds(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.__main__.draw_toy", lambda arguments: None)
+    found = {}
+    for n_jobs in ("1", "2"):
+        out = tmp_path / f"{n_jobs}.jsonl"
+        arguments = ["--methods", "cn", "--seeds", "0-1", "--jobs", n_jobs]
+        run(out, *arguments, protocol="toy")
+        found[n_jobs] = {rows.key(row): row["recall"] for row in rows.read(out)}
+    assert len(found["1"]) == 2
+    assert found["1"] == found["2"]
+
+
+def test_tables_give_a_row_per_learner(tmp_path, data_home):
+    out = tmp_path / "results.jsonl"
+    arguments = ["--seeds", "0", "--data-home", str(data_home)]
+    run(out, *arguments, "--methods", "smote", "gamo", protocol="tabular")
+    found = rows.read(out)
+    assert len(found) == 2 * 2 * 4
+    for row in found:
+        assert set(row) == KEYS | {"roc_auc", "average_precision", "brier"}
+        assert row["params"]["family"] == "iris"
+        assert row["params"]["folds_without_rows"] == 0
+        assert len(row["recall"]) == (2 if row["protocol"] == "tabular/two" else 3)
+        assert row["n_test"] == (80 if row["protocol"] == "tabular/two" else 120)
+        assert row["m_updates"] == (3 if row["learner"] == "cn" else None)
+        if row["learner"] == "logistic":
+            assert row["acsa"] > 0.85
+            assert row["roc_auc"] > 0.95 > 0.5 > row["brier"]
+
+
+def test_a_sampler_that_cannot_run_does_nothing(data_home):
+    job = protocols.Job(
+        "tabular/two", "paper", "least_squares", "smote", 0, str(data_home), "cpu", 3
+    )
+    X, y = np.arange(24.0).reshape(12, 2), np.repeat([0, 1], [10, 2])
+    train, test = np.arange(11), np.arange(12)
+    by_learner, _, nothing = protocols.run_fold(job, X, y, train, test)
+    assert nothing
+    assert by_learner["logistic"][0]["recall"][0] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nowhere"], "Unknown protocol 'nowhere'"),
+        (["run", "mnist", "--methods", "smoat"], "Unknown method 'smoat'"),
+        (["run", "mnist", "--methods", "cn:mixup=.1"], "only --condition tune"),
+        (["run", "mnist", "--condition", "tune"], "seeds of 100 and up, got 0"),
+        (["run", "toy", "--condition", "today"], "conditions paper and tune"),
+        (
+            ["run", "mnist", "--condition=tune", "--seeds=100", "--methods=cn:mixup"],
+            "is not a list of parameters",
+        ),
+    ],
+)
+def test_what_cannot_be_run_is_said_before_anything_runs(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        main([*arguments, "--out", str(tmp_path / "results.jsonl")])
+
+
+def test_seeds():
+    assert parse_seeds("0-2,7") == [0, 1, 2, 7]
+
+
+# Methods ------------------------------------------------------------------
+
+
+def settings(**network):
+    shared = {"loss": "least_squares", "random_state": 0, "device": "cpu"}
+    return methods.Settings(shared | network, 6, {0: 60, 1: 20, 2: 20})
+
+
+@pytest.mark.parametrize("name", ["gamo", "gamo_no_d", "cg", "cg_d", "cn", "smote"])
+def test_all_get_the_same_updates_of_the_same_rows(name):
+    model = methods.make(name, "paper", settings())
+    network = model[-1] if name == "smote" else model
+    assert methods.m_updates(model) == 6
+    per_update = network.batch_size * (1 if network.generator is None else 2)
+    assert per_update == 32
+
+
+@pytest.mark.parametrize("name", ["schedule_algorithm", "schedule_per_class"])
+def test_alternating_schedules_get_half_the_rounds(name):
+    model = methods.make(name, "ablation", settings())
+    assert (model.max_rounds, model.batch_size) == (3, 32)
+    assert methods.m_updates(model) == 6
+
+
+def test_the_published_game_keeps_its_parameters():
+    model = methods.make("gamo_published", "paper", settings(learning_rate=1.0))
+    assert (model.learning_rate, model.batch_size, model.max_rounds) == (2e-4, 32, 6)
+    assert methods.m_updates(model) == 12
+
+
+@pytest.mark.parametrize("name", methods.ABLATION)
+def test_an_ablation_changes_what_it_says(name):
+    base = methods.make("gamo", "ablation", settings()).get_params()
+    other = methods.make(name, "ablation", settings()).get_params()
+    changed = {key for key in base if base[key] != other[key]}
+    length = {"max_iter", "max_rounds", "batch_size"}
+    assert changed - length == set(methods.ABLATION[name])
+
+
+def test_parameters_to_tune_come_with_the_name():
+    model = methods.make("cn:beta_1=0.9,schedule='joint'", "tune", settings())
+    assert model.beta_1 == 0.9
+
+
+def test_tuning_does_not_look_at_test_rows(small_images):
+    job = protocols.Job("mnist", "tune", "least_squares", "cn", 100, rounds=3)
+    data = protocols.load("mnist", 100, None)
+    split = protocols.validation_split(data, job.seed)
+    pool = {row.tobytes() for row in data.X_train}
+    assert {row.tobytes() for row in split.X_test} <= pool
+    assert len(split.y_train) + len(split.y_test) == len(data.y_train)
+    assert protocols.run(job)[0]["n_test"] == len(split.y_test)
+
+
+def needs(**parameters):
+    """Skip where the classifier does not have these parameters."""
+    missing = set(parameters) - set(GAMOClassifier().get_params())
+    return pytest.mark.skipif(bool(missing), reason=f"no parameters {missing}")
+
+
+@pytest.mark.parametrize("name", sorted({*methods.PAPER} - {"gamo_published"}))
+@pytest.mark.parametrize("extractor", [None, "conv"])
+def test_every_method_of_the_paper_fits(small_images, name, extractor):
+    check_fits(name, "paper", extractor)
+
+
+@needs(mixup=0, weight_averaging=0, logit_adjustment=0, class_weight=None)
+@pytest.mark.parametrize("name", methods.CONDITIONS["today"])
+def test_every_method_of_today_fits(small_images, name):
+    check_fits(name, "today", "conv")
+
+
+def check_fits(name, condition, extractor):
+    data = protocols.load("mnist", 0, None)
+    given = settings(
+        image_shape=(1, 8, 8), feature_extractor=extractor, hidden_layer_sizes=(16, 8)
+    )
+    if condition == "today":
+        given.network["loss"] = "log_loss"
+    model = methods.make(name, condition, given).fit(data.X_train, data.y_train)
+    p = model.predict_proba(data.X_test)
+    np.testing.assert_array_equal(model.predict(data.X_test), p.argmax(1))
+    np.testing.assert_allclose(p.sum(1), 1)
+
+
+def test_smote_in_feature_space_trains_a_fresh_m_on_features(small_images):
+    data = protocols.load("mnist", 0, None)
+    given = settings(image_shape=(1, 8, 8), feature_extractor="conv")
+    model = methods.make("smote", "paper", given).fit(data.X_train, data.y_train)
+    width = model.features_.extract_features(data.X_train).shape[1]
+    assert model.head_.n_features_in_ == width
+    assert not model.sampler_.did_nothing_
+
+
+def test_threshold_divides_by_the_prior():
+    class Fixed(GAMOClassifier):
+        def fit(self, X, y):
+            return self
+
+        def predict_proba(self, X):
+            return np.array([[0.6, 0.4]])
+
+    model = methods.PriorCorrected(Fixed()).fit(np.zeros((4, 1)), [0, 0, 0, 1])
+    expected = np.array([0.6 / 0.75, 0.4 / 0.25])
+    np.testing.assert_allclose(
+        model.predict_proba(np.zeros((1, 1)))[0], expected / expected.sum()
+    )
+    assert model.predict(np.zeros((1, 1))) == [1]
+
+
+@needs(class_weight=None)
+def test_effective_numbers():
+    weights = methods.effective_number(settings()).class_weight
+    ratio = (1 - 0.999**60) / (1 - 0.999**20)
+    assert weights[1] / weights[0] == pytest.approx(ratio)
+    assert sum(weights.values()) == pytest.approx(3)
+
+
+def test_images_become_float_rows_with_channels_first():
+    images = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
+    X, shape = protocols.flat(images)
+    assert (X.dtype, shape) == (np.float32, (3, 3, 4))
+    np.testing.assert_array_equal(X[1].reshape(shape)[2], images[1, :, :, 2])
+
+
+# Figure 1 -----------------------------------------------------------------
+
+
+def test_toy_rows_and_picture(tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("gamo_sampler.baselines")
+    out = tmp_path / "toy.jsonl"
+    assert run(out, "--seeds", "0", protocol="toy") == 0
+    assert [row["method"] for row in rows.read(out)] == list(toy.PANELS)
+    assert (tmp_path / "toy.png").stat().st_size > 10_000
+
+
+def test_toy_titles_hold_both_recalls():
+    Figure = pytest.importorskip("matplotlib.figure").Figure
+    data = toy.make_toy(0)
+    model = GAMOClassifier(random_state=0, device="cpu", max_rounds=20)
+    model.fit(data.X_train, data.y_train)
+    ax = Figure().subplots()
+    toy.plot_panel(ax, "gamo", model, data)
+    recalls = recall_score(data.y_test, model.predict(data.X_test), average=None)
+    assert ax.get_title() == "GAMO\nrecall {:.2f} and {:.2f}".format(*recalls)
+    assert np.bincount(data.y_train).tolist() == [1000, 50]
+
+
+# Reports ------------------------------------------------------------------
+
+
+def result(method, seed, gm, protocol="mnist", family=None, learner="M"):
+    return {
+        "protocol": protocol,
+        "condition": "paper",
+        "loss": "least_squares",
+        "method": method,
+        "learner": learner,
+        "seed": seed,
+        "params": {"family": family},
+        "acsa": gm,
+        "gm": gm,
+        "train_acsa": 1.0,
+        "train_gm": 1.0,
+    }
+
+
+def hand_made():
+    scores = {
+        "cn": [0.80, 0.82, 0.81, 0.85],
+        "smote": [0.83, 0.86, 0.82, 0.84],
+        "gamo": [0.88, 0.87, 0.89, 0.86],
+    }
+    return [
+        result(method, seed, gm)
+        for method, values in scores.items()
+        for seed, gm in enumerate(values)
+    ]
+
+
+def test_means_tests_and_ranks_of_a_table(tmp_path):
+    out = tmp_path / "results.jsonl"
+    out.write_text("".join(json.dumps(row) + "\n" for row in hand_made()))
+    assert main(["report", str(out), "--out", str(tmp_path / "tables")]) == 0
+    name = "mnist_paper_least_squares_M"
+    text = (tmp_path / "tables" / f"{name}.rst").read_text()
+    assert [line[7:] for line in text.splitlines() if line.startswith("   * - ")] == [
+        "method",
+        "gamo",
+        "smote",
+        "cn",
+    ]
+    t = stats.ttest_rel([0.8, 0.82, 0.81, 0.85], [0.88, 0.87, 0.89, 0.86]).pvalue
+    cells = ["4", "0.820 ± 0.022", "1.000", "0.820 ± 0.022", "1.000"]
+    # Four differences of one sign: 2 / 2^4.
+    cells += [f"{t:.2g}", "0.12", f"{t:.2g}", "0.12", "2.8", "2.8"]
+    assert text.split("   * - cn\n")[1].split("\n\n")[0] == "\n".join(
+        f"     - {cell}" for cell in cells
+    )
+
+
+def test_ranks_and_tests_take_complete_pairs_only():
+    found = [*hand_made(), result("cn", 9, 1.0)]
+    [(_, group)] = report.grouped(found)
+    scores = report.units(group, "gm")
+    assert len(scores) == 5
+    ranks = report.mean_ranks(scores)
+    assert ranks.to_dict() == {"cn": 2.75, "gamo": 1.0, "smote": 2.25}
+    _, p = report.paired_tests(scores, "cn")
+    assert p == pytest.approx(0.125)
+    assert np.isnan(report.paired_tests(scores, "gamo")).all()
+    assert np.isnan(report.paired_tests(scores.drop(columns="gamo"), "cn")).all()
+
+
+def test_ties_and_constant_differences():
+    scores = pd.DataFrame({"cn": [0.5, 0.5], "gamo": [0.5, 0.5], "smote": [0.75, 0.75]})
+    assert np.isnan(report.paired_tests(scores, "cn")).all()
+    assert report.paired_tests(scores, "smote")[0] == 0
+    assert report.mean_ranks(scores)["cn"] == 2.5
+
+
+def test_families_count_once():
+    found = [
+        result(method, seed, gm + seed / 100, f"tabular/{name}", family, "forest")
+        for method, offset in {"gamo": 0.1, "none": 0.0}.items()
+        for name, family, gm in [
+            ("yeast1", "yeast", 0.5 + offset),
+            ("yeast2", "yeast", 0.7 + offset),
+            ("car", "car", 0.4 + offset),
+        ]
+        for seed in range(2)
+    ]
+    [(name, group)] = report.grouped(found)
+    assert name == "tabular_paper_least_squares_forest"
+    scores = report.units(group, "gm")
+    assert scores["none"].round(6).to_dict() == {"car": 0.405, "yeast": 0.605}
+
+
+def test_friedman_and_critical_difference():
+    scores = pd.DataFrame({"a": [3.0, 3, 3], "b": [2.0, 2, 2], "c": [1.0, 1, 1]})
+    # All agree: chi-squared of n (k - 1) = 6 with 2 degrees of freedom.
+    assert report.friedman(scores) == pytest.approx(np.exp(-3))
+    # Demšar (2006): q = 2.569 for four methods, 14 sets.
+    assert report.critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
+
+
+def test_cliques_are_the_largest_runs():
+    assert report.cliques([1.0, 1.5, 2.2, 4.0], 1.0) == [(0, 1), (1, 2)]
+    assert report.cliques([1.0, 1.5, 1.9], 1.0) == [(0, 2)]
+    assert report.cliques([1.0, 3.0], 1.0) == []
+
+
+def test_rank_plots(tmp_path):
+    pytest.importorskip("matplotlib")
+    report.write_reports(hand_made(), tmp_path)
+    assert (tmp_path / "mnist_paper_least_squares_M_gm.png").stat().st_size > 5000
+
+
+def test_a_report_of_nothing_raises(tmp_path):
+    with pytest.raises(ValueError, match="No rows in"):
+        main(["report", str(tmp_path / "none.jsonl"), "--out", str(tmp_path)])
