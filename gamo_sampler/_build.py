@@ -9,7 +9,7 @@ from torch import nn
 from . import _networks
 
 NETWORKS = ("feature_extractor", "classifier", "discriminator", "generator")
-SHARPNESS = 4.0
+SHARPNESS = 0.5
 N_FEATURES_OUT = 512
 
 

@@ -20,6 +20,7 @@ class Draw:
     y: torch.Tensor  # (m,) class indices
     code: torch.Tensor  # (m, c) one-hot labels
     rows: torch.Tensor  # (m,) positions in the pool: a row of each label's class
+    u: torch.Tensor  # (m, 2) uniform: how far from that row, and to which other
     sizes: list  # rows per generated class
 
 
@@ -42,12 +43,14 @@ class Lots:
         """Noise and rows for ascending k, positions among the generated classes."""
         m = len(k)
         z = torch.randn(m, self.latent_dim, generator=rng, dtype=torch.float32)
-        u = torch.rand(m, generator=rng, dtype=torch.float64)
+        u = torch.rand(m, 3, generator=rng, dtype=torch.float64)
         first = self.sizes.cumsum(0) - self.sizes
-        rows = first[k] + (u * self.sizes[k]).long()
-        z, y, rows = (upload(t, self.device) for t in (z, self.classes[k], rows))
+        rows = first[k] + (u[:, 0] * self.sizes[k]).long()
+        u = u[:, 1:].float()
+        z, y, rows, u = (upload(t, self.device) for t in (z, self.classes[k], rows, u))
         code = one_hot(z.new_empty(m, self.n_classes), y)
-        return Draw(z, y, code, rows, k.bincount(minlength=len(self.sizes)).tolist())
+        sizes = k.bincount(minlength=len(self.sizes)).tolist()
+        return Draw(z, y, code, rows, u, sizes)
 
 
 @dataclass

@@ -12,6 +12,8 @@ from sklearn.neighbors import NearestNeighbors
 from torch import nn
 from torch.nn.utils import skip_init
 
+from ._losses import one_hot
+
 LEAK = 0.1
 KEY_WIDTH = 64
 
@@ -159,6 +161,12 @@ def _in_precision(weights, pool):
     return weights / weights.sum(1, keepdim=True)
 
 
+def _one_of(p, u):
+    """One-hot draws from probabilities p (m, k) by uniform u (m,)."""
+    passed = (p.cumsum(1) < u[:, None]).sum(1)
+    return one_hot(p, passed.clamp(max=p.shape[1] - 1))
+
+
 class FullHull(nn.Module):
     """The paper's IGUs: per class, a linear layer and a softmax over all its rows.
 
@@ -187,12 +195,15 @@ class FullHull(nn.Module):
 
 
 class LocalHull(nn.Module):
-    """Weights over an anchor row and its nearest neighbours of the same class.
+    """Weights on two rows: an anchor, and one of its neighbours of the same class.
 
-    The logit of a neighbour is `sharpness` times the cosine between a query,
+    As in SMOTE the row lies anywhere between the two; which neighbour it is, is
+    learned. A neighbour's logit is `sharpness` times the cosine between a query,
     made of the code and the anchor, and the neighbour's key relative to the
-    anchor's; the anchor's own is 0. The number of parameters does not depend on
-    the number of rows.
+    anchor's: bounded, so that no neighbour is ever more than exp(2 sharpness)
+    times as likely as another. The choice is a draw, through which the gradient
+    passes as if the weights were the probabilities (straight-through). The number
+    of parameters does not depend on the number of rows.
     """
 
     def __init__(self, n_in, n_features, sizes, k, sharpness, rng):
@@ -237,13 +248,23 @@ class LocalHull(nn.Module):
         return torch.from_numpy(found).to(block.device)
 
     def forward(self, code, draw):
-        near = self.neighbors[draw.rows]  # (m, k)
+        if self.k == 1:
+            return torch.ones_like(code[:, :1])
+        position = draw.u[:, :1].to(code.dtype)
+        p = self.probabilities(code, draw)
+        chosen = p + (_one_of(p, draw.u[:, 1]) - p).detach()
+        return torch.cat([1 - position, position * chosen], 1)  # (m, k)
+
+    def probabilities(self, code, draw):
+        """Of the neighbours, (m, k - 1); where there is none, all are the anchor."""
+        near = self.neighbors[draw.rows, 1:]
         anchors = self.keys[draw.rows]  # (m, w)
-        steps = self.key(self.keys[near] - anchors[:, None])  # (m, k, w)
+        steps = self.key(self.keys[near] - anchors[:, None])  # (m, k - 1, w)
         query = self.query(torch.cat([code, anchors], 1))  # (m, w)
         cosine = (F.normalize(steps, dim=2) * F.normalize(query)[:, None]).sum(2)
-        logits = self.sharpness * cosine
-        return logits.masked_fill(self.absent[draw.rows], -torch.inf).softmax(1)
+        lowest = torch.finfo(cosine.dtype).min
+        absent = self.absent[draw.rows, 1:]
+        return (self.sharpness * cosine).masked_fill(absent, lowest).softmax(1)
 
     def mix(self, weights, draw, pool):
         # One gather-and-sum: no (m, k, d) copy of the neighbours is made.

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import stats
 from sklearn.datasets import load_digits, load_iris
 from sklearn.metrics import recall_score
@@ -19,6 +20,13 @@ KEYS = {
     *("acsa", "gm", "recall", "train_acsa", "train_gm", "m_updates", "n_test"),
     *("seconds", "versions"),
 }
+
+
+@pytest.fixture(autouse=True)
+def denormals():
+    """A run flushes denormals for the whole process: hypothesis refuses to go on."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="module")

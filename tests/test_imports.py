@@ -17,7 +17,7 @@ ALLOWED = {
     "_game": {"_draws", "_losses", "_torch"},
     "_images": set(),
     "_losses": set(),
-    "_networks": set(),
+    "_networks": {"_losses"},
     "_published": set(),
     "_sampler": {"_base", "_docs", "_frames", "_images", "_torch"},
     "_torch": set(),

@@ -44,7 +44,7 @@ def weights_as_blocks(generator, draw):
     everywhere = torch.zeros(len(draw.rows), sum(SIZES))
     everywhere.scatter_add_(1, generator.igu.neighbors[draw.rows], weights)
     blocks = everywhere.split(draw.sizes)
-    assert [b.count_nonzero(1).max() for b in blocks] == [4, 4, 1]
+    assert [b.count_nonzero(1).max() for b in blocks] == [2, 2, 1]
     return [b.split(SIZES, dim=1)[i] for i, b in enumerate(blocks)]
 
 

@@ -70,28 +70,32 @@ class PlainGame:
         return torch.cat(rows)
 
     def local_rows(self, code, draw):
-        """w^T (anchor and its nearest rows of the class), row by row."""
+        """From the anchor towards one of its nearest rows of the class, row by row."""
         igu = self.G.igu
         first, start = {}, 0
         for i in self.minority:
             first[i], start = start, start + len(self.X[i])
         rows = []
-        for code_of_row, y, position in zip(code, draw.y, draw.rows, strict=True):
+        draws = zip(code, draw.y, draw.rows, draw.u, strict=True)
+        for code_of_row, y, position, (distance, choice) in draws:
             own = self.X[int(y)]
             anchor = own[int(position) - first[int(y)]]
             distances = ((own - anchor) ** 2).sum(dim=1)
-            near = own[distances.argsort(stable=True)[: igu.k]]
+            near = own[distances.argsort(stable=True)[1 : igu.k]]
+            if len(near) == 0:
+                rows.append(anchor)
+                continue
             query = igu.query(torch.cat([code_of_row, self.key(anchor)]))
             logits = []
             for neighbor in near:
                 step = igu.key(self.key(neighbor) - self.key(anchor))
                 length = torch.sqrt((step**2).sum()) * torch.sqrt((query**2).sum())
-                # The anchor itself is no step away: its logit is 0.
-                moved = not torch.equal(neighbor, anchor)
-                logit = igu.sharpness * (step @ query) / length if moved else step.sum()
-                logits.append(logit)
-            weights = torch.stack(logits).softmax(dim=0)
-            rows.append(weights @ near)
+                logits.append(igu.sharpness * (step @ query) / length)
+            p = torch.stack(logits).softmax(dim=0)
+            chosen = near[int((p.cumsum(0) < choice).sum())]
+            # Straight-through: the chosen row, with the gradient of the mean row.
+            target = chosen + p @ near - (p @ near).detach()
+            rows.append(anchor + distance * (target - anchor))
         return torch.stack(rows)
 
     def key(self, x):
