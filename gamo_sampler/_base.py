@@ -13,9 +13,10 @@ from imblearn.utils import check_sampling_strategy
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer_names
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state, compute_class_weight, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
@@ -96,6 +97,10 @@ class BaseGAMO(BaseEstimator):
             StrOptions({"objective", "algorithm"}),
             Interval(Real, 0, None, closed="left"),
         ],
+        "class_weight": [StrOptions({"balanced"}), Mapping, None],
+        "logit_adjustment": [Interval(Real, 0, None, closed="left")],
+        "mixup": [Interval(Real, 0, None, closed="left")],
+        "weight_averaging": [Interval(Real, 0, 1, closed="left")],
         "sampling_strategy": [
             Interval(Real, 0, 1, closed="right"),
             StrOptions({"auto", "minority", "not minority", "not majority", "all"}),
@@ -135,6 +140,10 @@ class BaseGAMO(BaseEstimator):
         generator_target="squared",
         discriminator_weight=1.0,
         generated_weight="objective",
+        class_weight=None,
+        logit_adjustment=0.0,
+        mixup=0.0,
+        weight_averaging=0.0,
         sampling_strategy="auto",
         schedule="joint",
         latent_dim=100,
@@ -165,6 +174,10 @@ class BaseGAMO(BaseEstimator):
         self.generator_target = generator_target
         self.discriminator_weight = discriminator_weight
         self.generated_weight = generated_weight
+        self.class_weight = class_weight
+        self.logit_adjustment = logit_adjustment
+        self.mixup = mixup
+        self.weight_averaging = weight_averaging
         self.sampling_strategy = sampling_strategy
         self.schedule = schedule
         self.latent_dim = latent_dim
@@ -252,6 +265,10 @@ class BaseGAMO(BaseEstimator):
         for name, network in networks.items():
             setattr(self, f"{name}_", network)
         F, M, D, G = (self._make_player(network) for network in networks.values())
+        if self.weight_averaging:
+            decay = get_ema_multi_avg_fn(self.weight_averaging)
+            M.average = AveragedModel(M.network, multi_avg_fn=decay, use_buffers=True)
+            self.classifier_ = M.average.module
         weights = {"objective": float(n_generated.sum()) / len(y), "algorithm": 1.0}
         return Game(
             F=F,
@@ -265,6 +282,9 @@ class BaseGAMO(BaseEstimator):
             deception=DECEPTIONS[self.generator_target],
             schedule=SCHEDULES[self.schedule],
             generated_weight=weights.get(self.generated_weight, self.generated_weight),
+            class_weight=self._class_weights(y).to(self.device_),
+            margin=self._margin(y).to(self.device_),
+            mixup=self.mixup,
             discriminator_weight=self.discriminator_weight,
             label_smoothing=self.label_smoothing,
             latent_dim=self.latent_dim,
@@ -284,6 +304,26 @@ class BaseGAMO(BaseEstimator):
             fused=True,
         )
         return Player(network.to(self.device_), optimizer)
+
+    def _class_weights(self, y):
+        """(c,) weights of rows in M's loss, scikit-learn's by `class_weight`."""
+        indices = np.arange(len(self.classes_))
+        given = self.class_weight
+        if isinstance(given, Mapping):
+            unknown = [label for label in given if label not in list(self.classes_)]
+            if unknown:
+                raise ValueError(
+                    f"class_weight names {unknown}, but the classes are "
+                    f"{self.classes_.tolist()}."
+                )
+            given = {i: given.get(self.classes_[i], 1.0) for i in indices}
+        weights = compute_class_weight(given, classes=indices, y=y.numpy())
+        return torch.tensor(weights, dtype=torch.float32)
+
+    def _margin(self, y):
+        """(c,) tau log P_i: the loss makes up for what M's scores are given."""
+        frequency = y.bincount(minlength=len(self.classes_)).float() / len(y)
+        return self.logit_adjustment * frequency.log()
 
     def _warn_of_unseen(self, y, held_out):
         unseen = np.setdiff1d(y, y[held_out])

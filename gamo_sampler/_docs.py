@@ -1,7 +1,10 @@
 """The parameters that both estimators document alike."""
 
-PARAMETERS = """loss : {"least_squares", "cross_entropy"}, default="least_squares"
-        The game of equations 4 to 6, or that of equations 2 and 3.
+PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
+            default="least_squares"
+        The game of equations 4 to 6, or that of equations 2 and 3, in which M's
+        outputs are c binary answers. "log_loss" is the usual cross-entropy, one
+        answer among c.
     generator : {"convex", "unconstrained"} or callable, default="convex"
         G. "convex" is the paper's: a shared trunk on noise and label, and convex
         weights over real rows of the class (equation 1). "unconstrained" maps
@@ -20,10 +23,11 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy"}, default="least_square
         (channels, height, width), for rows that are images. Images share one
         scale for all pixels, [-1, 1]; other rows are standardised per column.
     neighborhood : int or None, default=5
-        Number of rows that a generated row is mixed of: a random row of the class
-        and its nearest neighbours of that class, all rows of a smaller class.
-        None is the paper's full hull: all rows of the class. Finding the neighbours
-        takes time that grows with the square of a class's size.
+        Number of rows that a generated row may be made of: a random row of the
+        class and its nearest neighbours of that class, all rows of a smaller class.
+        The row lies between the first and one of the others. None is the paper's
+        full hull: a mixture of all rows of the class. Finding the neighbours takes
+        time that grows with the square of a class's size.
     generator_target : {"complement", "squared", "log"}, default="squared"
         G's loss at M for a row of class i with probabilities p: the loss against
         the ones' complement of the label (as published), p_i^2, or
@@ -34,6 +38,20 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy"}, default="least_square
         Weight of the generated batch against the real one in M's loss.
         "objective" is equation 3: generated rows over real rows. "algorithm" is
         1, the equal batches of Algorithm 1.
+    class_weight : "balanced", dict or None, default=None
+        Weight of a row in M's loss by its label, real or generated, as in
+        scikit-learn. "balanced" is n_samples / (n_classes n_i).
+    logit_adjustment : float, default=0.0
+        tau: M learns with tau log(P_i) added to its scores, so that it has to
+        score rare classes higher (Menon et al., ICLR 2021). 1 is the balanced
+        softmax. Predictions are made without it.
+    mixup : float, default=0.0
+        alpha: M, and F where there is one, learn on rows mixed with other rows of
+        their batch, and their labels mixed alike, by shares from
+        Beta(alpha, alpha) (Zhang et al., ICLR 2018). 0 mixes nothing.
+    weight_averaging : float, default=0.0
+        Decay of the exponential average of M's weights over its steps, with which
+        predictions are made. 0 takes the last weights.
     sampling_strategy : float, str, dict or callable, default="auto"
         Which classes are generated, and how much they weigh, as in
         imbalanced-learn. A float f raises every class below round(f x largest

@@ -7,6 +7,7 @@ class a batch has without waiting for the device.
 from dataclasses import dataclass
 
 import torch
+from scipy.special import betaincinv
 
 from ._losses import one_hot
 from ._torch import upload
@@ -54,11 +55,35 @@ class Lots:
 
 
 @dataclass
+class Mix:
+    """Mixup (Zhang et al., ICLR 2018): rows and labels mixed with those of others."""
+
+    share: torch.Tensor  # (b,) of the row itself, Beta(alpha, alpha)
+    other: torch.Tensor  # (b,) position in the batch
+
+    @classmethod
+    def draw(cls, b, alpha, rng, device):
+        """None where alpha is 0: nothing is mixed."""
+        if not alpha:
+            return None
+        u = torch.rand(b, generator=rng, dtype=torch.float64)
+        share = torch.tensor(betaincinv(alpha, alpha, u.numpy()), dtype=torch.float32)
+        other = torch.randperm(b, generator=rng)
+        return cls(upload(share, device), upload(other, device))
+
+    def of(self, values):
+        """The mixture of values, (b, ...)."""
+        share = self.share.view(-1, *[1] * (values.ndim - 1))
+        return share * values + (1 - share) * values[self.other]
+
+
+@dataclass
 class Round:
     """All random choices of one round."""
 
     x: torch.Tensor  # (b, d) real rows, B_d
     y: torch.Tensor  # (b,) their labels, Y_d
+    mix: Mix | None  # of the real rows, and of the generated ones
     generated: Draw  # for M and D, B_n and Y_n
     adversarial: list  # of Draw, for G, B_g and Y_g
     real_target: torch.Tensor  # (b,) D's targets, 1 - U(0, s)

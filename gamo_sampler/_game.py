@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ._draws import Lots, Round
+from ._draws import Lots, Mix, Round
 from ._losses import (
     Sigmoid,
     Softmax,
@@ -24,12 +24,16 @@ LOSSES = ("f", "m_real", "m_generated", "d_real", "d_generated", "g_m", "g_d")
 
 
 class Player:
-    """A network and its optimiser: `train()`, a loss, then `step(loss)`."""
+    """A network and its optimiser: `train()`, a loss, then `step(loss)`.
 
-    def __init__(self, network, optimizer):
+    `average`, an AveragedModel, follows the network's steps where there is one.
+    """
+
+    def __init__(self, network, optimizer, average=None):
         self.network = network.eval()
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = optimizer(self.parameters) if self.parameters else None
+        self.average = average
 
     def __call__(self, *inputs):
         return self.network(*inputs)
@@ -43,6 +47,8 @@ class Player:
         loss.backward(inputs=self.parameters)
         self.optimizer.step()
         self.network.eval()
+        if self.average:
+            self.average.update_parameters(self.network)
 
 
 @dataclass
@@ -60,6 +66,9 @@ class Game:
     deception: Callable  # G's loss at M
     schedule: tuple  # of (play, adversarial draws)
     generated_weight: float  # of generated against real rows in M's loss
+    class_weight: torch.Tensor  # (c,) of a row's loss at M, by label
+    margin: torch.Tensor  # (c,) added to M's scores while it learns
+    mixup: float  # alpha of Mix
     discriminator_weight: float  # of L_9 against L_7 + L_8
     label_smoothing: float
     latent_dim: int
@@ -98,7 +107,7 @@ class Game:
 
     def plain_round(self, r):
         """Without a generator: M on real rows."""
-        return self.m_step(m_real=(r.x, r.y, 1.0))
+        return self.m_step(r.mix, m_real=(r.x, r.y, 1.0))
 
     def joint_round(self, r):
         """One step per player; D sees as many real as generated rows of a class."""
@@ -107,7 +116,9 @@ class Game:
         return [
             ("rows", x.sum()),
             *self.m_step(
-                m_real=(r.x, r.y, 1.0), m_generated=(x, draw.y, self.generated_weight)
+                r.mix,
+                m_real=(r.x, r.y, 1.0),
+                m_generated=(x, draw.y, self.generated_weight),
             ),
             *self.d_step(
                 d_real=(self.pool[draw.rows], draw.y, r.real_target),
@@ -119,11 +130,12 @@ class Game:
     def alternating_round(self, r):
         """Lines 7 to 15 as printed, a step for each."""
         draw = r.generated
-        record = self.m_step(m_real=(r.x, r.y, 1.0))  # 9
+        record = self.m_step(r.mix, m_real=(r.x, r.y, 1.0))  # 9
         record += self.d_step(d_real=(r.x, r.y, r.real_target))
         x = self.generate(draw)
         record += [("rows", x.sum())]
-        record += self.m_step(m_generated=(x, draw.y, self.generated_weight))  # 11
+        generated = (x, draw.y, self.generated_weight)
+        record += self.m_step(r.mix, m_generated=generated)  # 11
         record += self.d_step(d_generated=(x, draw.y, r.generated_target))
         for adversarial in r.adversarial:
             for goal in self.goals:  # 14, 15: the same z and labels
@@ -132,21 +144,34 @@ class Game:
 
     # One step -------------------------------------------------------------
 
-    def f_step(self, x, y):
+    def f_step(self, x, y, mix):
         """Line 4: F learns through a fixed M."""
         self.F.train()
-        m = Softmax(self.M(self.F(x)))
-        loss = classifier_loss(self.criterion, m, y).mean()
+        scores = self.M(self.F(mix.of(x) if mix else x))
+        loss = self.lesson(scores, [y], mix).mean()
         self.F.step(loss)
         return [("f", loss.detach())]
 
-    def m_step(self, **batches):
+    def m_step(self, mix, **batches):
         """M learns on named batches of (rows, labels, weight): L_1 to L_4."""
         xs, ys, weights = zip(*batches.values(), strict=True)
         self.M.train()
-        m = Softmax(self.M(torch.cat(xs)))
-        losses = classifier_loss(self.criterion, m, torch.cat(ys))
+        scores = self.M(torch.cat([mix.of(x) if mix else x for x in xs]))
+        losses = self.lesson(scores, ys, mix)
         return self._weighted_step(self.M, batches, losses, weights)
+
+    def lesson(self, scores, ys, mix):
+        """M's loss per row, for the labels of each batch in turn."""
+        loss = self.loss_for(scores, torch.cat(ys))
+        if not mix:
+            return loss
+        share = mix.share.repeat(len(ys))
+        other = self.loss_for(scores, torch.cat([y[mix.other] for y in ys]))
+        return share * loss + (1 - share) * other
+
+    def loss_for(self, scores, y):
+        m = Softmax(scores + self.margin)
+        return self.class_weight[y] * classifier_loss(self.criterion, m, y)
 
     def d_step(self, **batches):
         """D learns on named batches of (rows, labels, targets): L_5, L_6."""
@@ -200,8 +225,9 @@ class Game:
 
     def draw_round(self, index):
         x, y = self.real(index), self.labels[upload(index, self.device)]
+        mix = self.draw_mix()
         if self.G is None:
-            return Round(x, y, None, [], None, None)
+            return Round(x, y, mix, None, [], None, None)
         generated = self.lots.by_frequency(  # lines 8 and 10
             self.deficit, self.batch_size, self.rng
         )
@@ -209,7 +235,10 @@ class Game:
         size = (2, self.batch_size)
         noise = torch.rand(size, generator=self.rng, dtype=torch.float32)
         noise = self.label_smoothing * upload(noise, self.device)
-        return Round(x, y, generated, adversarial, 1 - noise[0], noise[1])
+        return Round(x, y, mix, generated, adversarial, 1 - noise[0], noise[1])
+
+    def draw_mix(self):
+        return Mix.draw(self.batch_size, self.mixup, self.rng, self.device)
 
     def mixed_draws(self):
         """b rows, minority classes equally likely."""
@@ -283,7 +312,7 @@ class Game:
 
     def _f_batch(self, index):
         y = self.labels[upload(index, self.device)]
-        return self.f_step(self.rows[index], y)
+        return self.f_step(self.rows[index], y, self.draw_mix())
 
     def _mean(self, records):
         """Means of the losses by name over records of pairs, fetched once."""

@@ -40,6 +40,10 @@ class Outputs:
     def log_rest(self):
         return (1 - self.p).log()
 
+    def log_loss(self, targets):
+        """-t log o - (1 - t) log(1 - o), elementwise."""
+        return -(targets * self.log + (1 - targets) * self.log_rest)
+
 
 class Sigmoid(Outputs):
     """D's output. The logarithms keep their gradient where the sigmoid is flat."""
@@ -68,6 +72,10 @@ class Softmax(Outputs):
     def log(self):
         return self.scores.log_softmax(1)
 
+    def log_loss(self, targets):
+        """-t log o, elementwise: one draw among c outcomes, not c draws of two."""
+        return -targets * self.log
+
     @property
     def log_rest(self):
         # 1 - p cancels for the greatest p: there it is the sum of the others.
@@ -86,7 +94,12 @@ def least_squares(outputs, targets):
 
 def cross_entropy(outputs, targets):
     """-t log o - (1 - t) log(1 - o), elementwise: equations 2 and 3."""
-    return -(targets * outputs.log + (1 - targets) * outputs.log_rest)
+    return Outputs.log_loss(outputs, targets)
+
+
+def log_loss(outputs, targets):
+    """Minus the log-likelihood: categorical for M, binary for D."""
+    return outputs.log_loss(targets)
 
 
 def one_hot(p, y):
@@ -135,5 +148,9 @@ def _own(values, y):
     return values.gather(1, y[:, None])[:, 0]
 
 
-CRITERIA = {"least_squares": least_squares, "cross_entropy": cross_entropy}
+CRITERIA = {
+    "least_squares": least_squares,
+    "cross_entropy": cross_entropy,
+    "log_loss": log_loss,
+}
 DECEPTIONS = {"complement": complement, "squared": squared, "log": log}

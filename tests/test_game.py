@@ -5,8 +5,10 @@ import copy
 import numpy as np
 import pytest
 import torch
+from scipy.stats import beta, kstest
 
 from gamo_sampler import GAMOClassifier
+from gamo_sampler._draws import Mix
 
 from .transcription import PlainGame
 
@@ -142,7 +144,7 @@ def test_each_step_moves_only_its_player(table, neighborhood):
         r = game.draw_round(index)
         d = r.generated
         steps = {
-            "M": lambda: game.m_step(m_real=(r.x, r.y, 1.0)),
+            "M": lambda: game.m_step(None, m_real=(r.x, r.y, 1.0)),
             "D": lambda: game.d_step(d_real=(r.x, r.y, r.real_target)),
             "G": lambda: game.g_step(d, game.goals),
             "": lambda: game.generate(d),
@@ -162,7 +164,7 @@ def test_feature_extractor_learns_through_a_fixed_classifier(table):
     before = snapshot(game)
     f = copy.deepcopy(game.F.network.state_dict())
     [index] = game.batches(1)
-    game.f_step(game.rows[index], game.labels[index])
+    game.f_step(game.rows[index], game.labels[index], None)
     assert moved(before, snapshot(game)) == set()
     assert moved({"F": f}, {"F": game.F.network.state_dict()}) == {"F"}
 
@@ -305,3 +307,54 @@ def test_no_tensor_of_batch_times_rows_times_features():
             game.play(r)
         # Batch x features, both batches together, is there; times neighbours is not.
         assert 2 * 8 * 300 <= shapes.largest < 8 * 10 * 300
+
+
+def test_lesson_with_margins_class_weights_and_mixup(table):
+    """M's loss by hand: scores + margin, weights by label, mixed rows and labels."""
+    X, y = table
+    game = make_game(
+        X, y, loss="log_loss", logit_adjustment=0.7, class_weight={0: 3.0}, mixup=0.3
+    )
+    index = torch.arange(8)
+    x, labels, mix = game.real(index), game.labels[index], game.draw_mix()
+    assert ((mix.share >= 0) & (mix.share <= 1)).all()
+    assert sorted(mix.other.tolist()) == list(range(8))
+    got = game.lesson(game.M(mix.of(x)), [labels], mix)
+    margin = 0.7 * torch.tensor(np.log(np.bincount(y) / len(y)), dtype=torch.float32)
+    for row in range(8):
+        other = mix.other[row]
+        mixed = mix.share[row] * x[row] + (1 - mix.share[row]) * x[other]
+        log_p = (game.M(mixed[None])[0] + margin).log_softmax(0)
+        expected = 0.0
+        for share, i in (
+            (mix.share[row], labels[row]),
+            (1 - mix.share[row], labels[other]),
+        ):
+            weight = 3.0 if i == 0 else 1.0
+            expected += share * weight * -log_p[i] / len(log_p)
+        torch.testing.assert_close(got[row], expected)
+
+
+def test_mixup_shares_follow_a_beta_distribution():
+    rng = torch.Generator().manual_seed(0)
+    share = Mix.draw(4000, 0.4, rng, torch.device("cpu")).share.numpy()
+    assert kstest(share, beta(0.4, 0.4).cdf).pvalue > 0.01
+    assert Mix.draw(4, 0.0, rng, torch.device("cpu")) is None
+
+
+@pytest.mark.parametrize("schedule", ["joint", "algorithm"])
+def test_averaged_weights_follow_every_step_of_m(table, schedule):
+    game = make_game(*table, weight_averaging=0.6, schedule=schedule)
+    steps, expected = [], None
+    step = game.M.step
+    game.M.step = lambda loss: (step(loss), steps.append(weights_of(game.M.network)))
+    for r in rounds(game, 3):
+        game.play(r)
+    for weights in steps:
+        expected = weights if expected is None else 0.6 * expected + 0.4 * weights
+    assert len(steps) == {"joint": 3, "algorithm": 6}[schedule]
+    torch.testing.assert_close(weights_of(game.M.average.module), expected)
+
+
+def weights_of(network):
+    return torch.cat([p.detach().flatten() for p in network.parameters()]).clone()
