@@ -136,7 +136,7 @@ class BaseGAMO(BaseEstimator):
         classifier="auto",
         feature_extractor=None,
         image_shape=None,
-        neighborhood=5,
+        neighborhood=40,
         generator_target="squared",
         discriminator_weight=1.0,
         generated_weight="objective",

@@ -22,7 +22,7 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
     image_shape : tuple of 3 int, default=None
         (channels, height, width), for rows that are images. Images share one
         scale for all pixels, [-1, 1]; other rows are standardised per column.
-    neighborhood : int or None, default=5
+    neighborhood : int or None, default=40
         Number of rows that a generated row may be made of: a random row of the
         class and its nearest neighbours of that class, all rows of a smaller class.
         The row lies between the first and one of the others. None is the paper's
