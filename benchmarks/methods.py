@@ -271,7 +271,7 @@ SAMPLERS: dict[str, Callable] = {
 ABLATION = {
     "gamo": {},
     "full_hull": {"neighborhood": None},
-    "neighborhood_2": {"neighborhood": 2},
+    "neighborhood_6": {"neighborhood": 6},  # SMOTE's five neighbours
     "neighborhood_10": {"neighborhood": 10},
     "target_complement": {"generator_target": "complement"},
     "target_log": {"generator_target": "log"},

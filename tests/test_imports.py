@@ -23,26 +23,65 @@ ALLOWED = {
     "_torch": set(),
     "_version": set(),
     "_watch": set(),
+    "baselines.__init__": {"baselines._augment", "baselines._cgan", "baselines._dos"},
+    "baselines._augment": {"_images", "_torch", "baselines._oversampler"},
+    "baselines._cgan": {
+        "_build",
+        "_images",
+        "_losses",
+        "_networks",
+        "_torch",
+        "_watch",
+        "baselines._dcgan",
+        "baselines._oversampler",
+        "baselines._training",
+    },
+    "baselines._dcgan": {"_networks"},
+    "baselines._dos": {
+        "_base",
+        "_build",
+        "_images",
+        "_losses",
+        "_torch",
+        "_watch",
+        "baselines._targets",
+        "baselines._training",
+    },
+    "baselines._oversampler": {"_frames"},
+    "baselines._targets": {"_torch"},
+    "baselines._training": {"_base", "_game"},
+    "datasets.__init__": {"datasets._folders", "datasets._long_tailed"},
+    "datasets._draw": set(),
+    "datasets._folders": {"datasets._draw"},
+    "datasets._long_tailed": {"datasets._draw"},
 }
 
 
+PACKAGE = Path(gamo_sampler.__file__).parent
+
+
+def name_of(path):
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
 def imports_of_ours(path):
+    folders = path.relative_to(PACKAGE).parts[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             assert not any(a.name.startswith("gamo_sampler") for a in node.names)
         if isinstance(node, ast.ImportFrom) and not node.level:
             assert not node.module.startswith("gamo_sampler")
         if isinstance(node, ast.ImportFrom) and node.level:
-            module = node.module or ""
+            base = folders[: len(folders) - node.level + 1]
             for alias in node.names:
-                yield module or (
-                    alias.name if alias.name.startswith("_") else "__init__"
-                )
+                inner = alias.name if alias.name.startswith("_") else "__init__"
+                yield ".".join([*base, node.module or inner])
 
 
 def test_imports_follow_the_map():
-    package = Path(gamo_sampler.__file__).parent
-    found = {path.stem: set(imports_of_ours(path)) for path in package.glob("*.py")}
+    found = {
+        name_of(path): set(imports_of_ours(path)) for path in PACKAGE.rglob("*.py")
+    }
     assert found == ALLOWED
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from .._networks import LEAK, BatchNorm, _glorot, linear
+from .._networks import LEAK, BatchNorm, glorot, linear
 
 WIDE, NARROW = 64, 32
 
@@ -46,7 +46,7 @@ def halving(n_in, n_out, rng):
     layer = skip_init(
         nn.Conv2d, n_in, n_out, 5, stride=2, padding=2, dtype=torch.float32
     )
-    return _glorot(layer, rng)
+    return glorot(layer, rng)
 
 
 def doubling(n_in, n_out, rng):
@@ -54,7 +54,7 @@ def doubling(n_in, n_out, rng):
     layer = skip_init(
         nn.ConvTranspose2d, n_in, n_out, 4, stride=2, padding=1, dtype=torch.float32
     )
-    return _glorot(layer, rng)
+    return glorot(layer, rng)
 
 
 def conv_generator(latent_dim, n_classes, image_shape, rng):
