@@ -90,7 +90,11 @@ class BaseGAMO(BaseEstimator):
         "classifier": [StrOptions({"auto"}), callable],
         "feature_extractor": [StrOptions({"conv"}), callable, None],
         "image_shape": ["array-like", None],
-        "neighborhood": [Interval(Integral, 1, None, closed="left"), None],
+        "neighborhood": [
+            StrOptions({"class"}),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
         "generator_target": [StrOptions(set(DECEPTIONS))],
         "discriminator_weight": [Interval(Real, 0, None, closed="left")],
         "generated_weight": [
@@ -136,7 +140,7 @@ class BaseGAMO(BaseEstimator):
         classifier="auto",
         feature_extractor=None,
         image_shape=None,
-        neighborhood=40,
+        neighborhood="class",
         generator_target="squared",
         discriminator_weight=1.0,
         generated_weight="objective",

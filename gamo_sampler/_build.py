@@ -84,12 +84,13 @@ def _generator(params, n_features, n_classes, sizes, hidden, rng):
         network = _make("generator", params.generator, default, n_in, n_features)
         return _networks.ConditionalGenerator(network)
     trunk, width = _networks.ctmu(n_in, hidden, rng)
-    if params.neighborhood is None:
+    k = params.neighborhood
+    if k is None:
         igu = _networks.FullHull(width, sizes, rng)
+    elif k == "class":
+        igu = _networks.PairHull(width, n_features, sizes, SHARPNESS, rng)
     else:
-        igu = _networks.LocalHull(
-            width, n_features, sizes, params.neighborhood, SHARPNESS, rng
-        )
+        igu = _networks.LocalHull(width, n_features, sizes, k - 1, SHARPNESS, rng)
     return _networks.ConvexGenerator(trunk, igu)
 
 

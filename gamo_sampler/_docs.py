@@ -22,12 +22,12 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
     image_shape : tuple of 3 int, default=None
         (channels, height, width), for rows that are images. Images share one
         scale for all pixels, [-1, 1]; other rows are standardised per column.
-    neighborhood : int or None, default=40
-        Number of rows that a generated row may be made of: a random row of the
-        class and its nearest neighbours of that class, all rows of a smaller class.
-        The row lies between the first and one of the others. None is the paper's
-        full hull: a mixture of all rows of the class. Finding the neighbours takes
-        time that grows with the square of a class's size.
+    neighborhood : "class", int or None, default="class"
+        Which rows a generated row is made of. "class": it lies between a random row
+        of the class and another one of the class, which the generator chooses of
+        eight. An int k: another one of the k - 1 nearest to it in the class.
+        Finding those takes time that grows with the square of a class's size.
+        None is the paper's full hull, a mixture of all rows of the class.
     generator_target : {"complement", "squared", "log"}, default="squared"
         G's loss at M for a row of class i with probabilities p: the loss against
         the ones' complement of the label (as published), p_i^2, or

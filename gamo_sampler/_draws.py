@@ -10,6 +10,7 @@ import torch
 from scipy.special import betaincinv
 
 from ._losses import one_hot
+from ._networks import N_OTHERS
 from ._torch import upload
 
 
@@ -21,6 +22,7 @@ class Draw:
     y: torch.Tensor  # (m,) class indices
     code: torch.Tensor  # (m, c) one-hot labels
     rows: torch.Tensor  # (m,) positions in the pool: a row of each label's class
+    others: torch.Tensor  # (m, k) positions of other rows of that class
     u: torch.Tensor  # (m, 2) uniform: how far from that row, and to which other
     sizes: list  # rows per generated class
 
@@ -44,14 +46,23 @@ class Lots:
         """Noise and rows for ascending k, positions among the generated classes."""
         m = len(k)
         z = torch.randn(m, self.latent_dim, generator=rng, dtype=torch.float32)
-        u = torch.rand(m, 3, generator=rng, dtype=torch.float64)
-        first = self.sizes.cumsum(0) - self.sizes
-        rows = first[k] + (u[:, 0] * self.sizes[k]).long()
-        u = u[:, 1:].float()
-        z, y, rows, u = (upload(t, self.device) for t in (z, self.classes[k], rows, u))
+        u = torch.rand(m, 2, generator=rng, dtype=torch.float32)
+        first, n = (self.sizes.cumsum(0) - self.sizes)[k, None], self.sizes[k, None]
+        row = self.below(n, 1, rng)
+        # One step or more further round the class: never the row itself, but for n = 1.
+        others = (row + 1 + self.below((n - 1).clamp(min=1), N_OTHERS, rng)) % n
+        z, y, rows, others, u = (
+            upload(t, self.device)
+            for t in (z, self.classes[k], (first + row)[:, 0], first + others, u)
+        )
         code = one_hot(z.new_empty(m, self.n_classes), y)
         sizes = k.bincount(minlength=len(self.sizes)).tolist()
-        return Draw(z, y, code, rows, u, sizes)
+        return Draw(z, y, code, rows, others, u, sizes)
+
+    def below(self, n, width, rng):
+        """Integers from 0 up to, not including, n (m, 1): (m, width)."""
+        u = torch.rand(len(n), width, generator=rng, dtype=torch.float64)
+        return (u * n).long()
 
 
 @dataclass

@@ -16,6 +16,7 @@ from ._losses import one_hot
 
 LEAK = 0.1
 KEY_WIDTH = 64
+N_OTHERS = 8
 
 
 def glorot(layer, rng):
@@ -196,25 +197,24 @@ class FullHull(nn.Module):
         return torch.cat([_in_precision(w, x) @ x for w, x in pairs])  # (m, d)
 
 
-class LocalHull(nn.Module):
-    """Weights on two rows: an anchor, and one of its neighbours of the same class.
+class PairHull(nn.Module):
+    """Weights on two rows: an anchor, and one of some other rows of the same class.
 
-    As in SMOTE the row lies anywhere between the two; which neighbour it is, is
-    learned. A neighbour's logit is `sharpness` times the cosine between a query,
-    made of the code and the anchor, and the neighbour's key relative to the
-    anchor's: bounded, so that no neighbour is ever more than exp(2 sharpness)
-    times as likely as another. The choice is a draw, through which the gradient
-    passes as if the weights were the probabilities (straight-through). The number
-    of parameters does not depend on the number of rows.
+    As in SMOTE the row lies anywhere between the two; which other row it is, is
+    learned. Its logit is `sharpness` times the cosine between a query, made of the
+    code and the anchor, and the other row's key relative to the anchor's: bounded,
+    so that none is ever more than exp(2 sharpness) times as likely as another. The
+    choice is a draw, through which the gradient passes as if the weights were the
+    probabilities (straight-through). The number of parameters does not depend on
+    the number of rows.
     """
 
-    def __init__(self, n_in, n_features, sizes, k, sharpness, rng):
+    def __init__(self, n_in, n_features, sizes, sharpness, rng):
         super().__init__()
         self.sizes = list(sizes)
-        self.k = min(k, max(self.sizes))
         self.sharpness = sharpness
         width = min(KEY_WIDTH, n_features)
-        self.n_sources = self.k * width
+        self.n_sources = N_OTHERS * width
         self.query = linear(n_in + width, width, rng)
         self.key = linear(width, width, rng, bias=False)
         projection = None
@@ -223,56 +223,74 @@ class LocalHull(nn.Module):
             projection = torch.randn(size, generator=rng, dtype=torch.float32)
             projection /= n_features**0.5
         self.register_buffer("projection", projection)
-        n_rows = sum(self.sizes)
-        keys = torch.zeros(n_rows, width, dtype=torch.float32)
+        keys = torch.zeros(sum(self.sizes), width, dtype=torch.float32)
         self.register_buffer("keys", keys)
-        self.register_buffer("neighbors", torch.zeros(n_rows, self.k, dtype=torch.long))
-        self.register_buffer("absent", torch.zeros(n_rows, self.k, dtype=torch.bool))
 
     def locate(self, pool):
-        """Find neighbours and keys of all rows in the (cached) feature space."""
+        """Keys of all rows in the (cached) feature space."""
         self.keys = pool if self.projection is None else pool @ self.projection
-        start = 0
-        for n_rows, block in zip(self.sizes, pool.split(self.sizes), strict=True):
-            own = slice(start, start + n_rows)
-            self.neighbors[own] = start + self._neighbors(block)
-            self.absent[own, n_rows:] = True
-            start += n_rows
 
-    def _neighbors(self, block):
-        """(n, k) positions: the row itself, then its nearest, padded with itself."""
-        n_rows = len(block)
-        found = np.repeat(np.arange(n_rows)[:, None], self.k, axis=1)
-        others = min(self.k, n_rows) - 1
-        if others:
-            search = NearestNeighbors(n_neighbors=others).fit(block.cpu().numpy())
-            found[:, 1 : others + 1] = search.kneighbors(return_distance=False)
-        return torch.from_numpy(found).to(block.device)
+    def others(self, draw):
+        """Positions of the other rows to choose from, (m, k): any of the class."""
+        return draw.others
 
     def forward(self, code, draw):
-        if self.k == 1:
+        others = self.others(draw)
+        if not others.shape[1]:
             return torch.ones_like(code[:, :1])
         position = draw.u[:, :1].to(code.dtype)
-        p = self.probabilities(code, draw)
+        p = self.probabilities(code, self.keys[draw.rows], self.keys[others])
         chosen = p + (_one_of(p, draw.u[:, 1]) - p).detach()
-        return torch.cat([1 - position, position * chosen], 1)  # (m, k)
+        return torch.cat([1 - position, position * chosen], 1)  # (m, 1 + k)
 
-    def probabilities(self, code, draw):
-        """Of the neighbours, (m, k - 1); where there is none, all are the anchor."""
-        near = self.neighbors[draw.rows, 1:]
-        anchors = self.keys[draw.rows]  # (m, w)
-        steps = self.key(self.keys[near] - anchors[:, None])  # (m, k - 1, w)
+    def probabilities(self, code, anchors, others):
+        """Of the other rows, (m, k), from keys (m, w) and (m, k, w)."""
+        steps = self.key(others - anchors[:, None])
         query = self.query(torch.cat([code, anchors], 1))  # (m, w)
         cosine = (F.normalize(steps, dim=2) * F.normalize(query)[:, None]).sum(2)
-        lowest = torch.finfo(cosine.dtype).min
-        absent = self.absent[draw.rows, 1:]
-        return (self.sharpness * cosine).masked_fill(absent, lowest).softmax(1)
+        return (self.sharpness * cosine).softmax(1)
+
+    def sources(self, draw):
+        """Positions of the rows that the weights are for, (m, 1 + k)."""
+        return torch.cat([draw.rows[:, None], self.others(draw)], 1)
 
     def mix(self, weights, draw, pool):
-        # One gather-and-sum: no (m, k, d) copy of the neighbours is made.
+        # One gather-and-sum: no (m, 1 + k, d) copy of the rows is made.
         return F.embedding_bag(
-            self.neighbors[draw.rows],
+            self.sources(draw),
             pool,
             per_sample_weights=_in_precision(weights, pool),
             mode="sum",
         )
+
+
+class LocalHull(PairHull):
+    """The same, with the other rows from the anchor's k nearest."""
+
+    def __init__(self, n_in, n_features, sizes, k, sharpness, rng):
+        super().__init__(n_in, n_features, sizes, sharpness, rng)
+        self.k = min(k, max(self.sizes) - 1)
+        self.n_sources = max(self.k * self.keys.shape[1], 1)
+        neighbors = torch.zeros(sum(self.sizes), self.k, dtype=torch.long)
+        self.register_buffer("neighbors", neighbors)
+
+    def locate(self, pool):
+        """Find keys and neighbours of all rows in the (cached) feature space."""
+        super().locate(pool)
+        start = 0
+        for block in pool.split(self.sizes):
+            own = slice(start, start + len(block))
+            self.neighbors[own] = start + self._neighbors(block)
+            start += len(block)
+
+    def _neighbors(self, block):
+        """(n, k) positions of the nearest, over again where there are fewer than k."""
+        n_others = min(self.k, len(block) - 1)
+        if not n_others:
+            return torch.arange(len(block), device=block.device)[:, None]
+        search = NearestNeighbors(n_neighbors=n_others).fit(block.cpu().numpy())
+        found = search.kneighbors(return_distance=False)
+        return torch.from_numpy(found[:, np.arange(self.k) % n_others]).to(block.device)
+
+    def others(self, draw):
+        return self.neighbors[draw.rows]

@@ -53,7 +53,7 @@ def rounds(game, n_rounds):
         yield r
 
 
-@pytest.mark.parametrize("neighborhood", [None, 4, 10])
+@pytest.mark.parametrize("neighborhood", [None, "class", 10])
 @pytest.mark.parametrize("discriminator", ["auto", None])
 @pytest.mark.parametrize(
     ("loss", "target"),
@@ -130,7 +130,7 @@ def moved(before, after):
     }
 
 
-@pytest.mark.parametrize("neighborhood", [None, 4])
+@pytest.mark.parametrize("neighborhood", [None, "class", 4])
 def test_each_step_moves_only_its_player(table, neighborhood):
     """Running statistics included: a player that rests is in evaluation mode."""
     with torch.random.fork_rng():

@@ -12,7 +12,7 @@ ALLOWED = {
     "_build": {"_networks"},
     "_classifier": {"_base", "_docs", "_images"},
     "_docs": set(),
-    "_draws": {"_losses", "_torch"},
+    "_draws": {"_losses", "_networks", "_torch"},
     "_frames": set(),
     "_game": {"_draws", "_losses", "_torch"},
     "_images": set(),

@@ -32,7 +32,10 @@ def convex_generator(kind, rng, k=4):
     trunk, width = networks.ctmu(8 + 4, (16, 8), rng)
     if kind == "full":
         return networks.ConvexGenerator(trunk, networks.FullHull(width, SIZES, rng))
-    igu = networks.LocalHull(width, D, SIZES, k, 4.0, rng)
+    if kind == "class":
+        igu = networks.PairHull(width, D, SIZES, 4.0, rng)
+    else:
+        igu = networks.LocalHull(width, D, SIZES, k - 1, 4.0, rng)
     return networks.ConvexGenerator(trunk, igu)
 
 
@@ -42,13 +45,13 @@ def weights_as_blocks(generator, draw):
     if isinstance(weights, list):
         return weights
     everywhere = torch.zeros(len(draw.rows), sum(SIZES))
-    everywhere.scatter_add_(1, generator.igu.neighbors[draw.rows], weights)
+    everywhere.scatter_add_(1, generator.igu.sources(draw), weights)
     blocks = everywhere.split(draw.sizes)
     assert [b.count_nonzero(1).max() for b in blocks] == [2, 2, 1]
     return [b.split(SIZES, dim=1)[i] for i, b in enumerate(blocks)]
 
 
-@pytest.mark.parametrize("kind", ["full", "local"])
+@pytest.mark.parametrize("kind", ["full", "class", "local"])
 def test_generated_rows_are_the_weights_times_the_rows_of_the_class(
     kind, rng, pool, draw
 ):
@@ -65,7 +68,7 @@ def test_generated_rows_are_the_weights_times_the_rows_of_the_class(
         torch.testing.assert_close(w @ x, got)
 
 
-@pytest.mark.parametrize("kind", ["full", "local"])
+@pytest.mark.parametrize("kind", ["full", "class", "local"])
 def test_rows_lie_in_the_hull(kind, rng, pool, draw):
     """By linear programming, without a look at the weights."""
     generator = convex_generator(kind, rng).eval()
@@ -85,25 +88,58 @@ def test_local_hull_mixes_the_anchor_and_its_nearest_rows(rng, pool):
     x = pool[: SIZES[0]]
     distances = torch.cdist(x, x)
     for anchor in range(SIZES[0]):
-        nearest = set(distances[anchor].argsort()[:4].tolist())
-        assert set(generator.igu.neighbors[anchor].tolist()) == nearest
-    assert generator.igu.neighbors[-1].tolist() == [sum(SIZES) - 1] * 4
+        nearest = distances[anchor].argsort()[1:4].tolist()
+        assert generator.igu.neighbors[anchor].tolist() == nearest
+    # The only row of its class has itself alone.
+    assert generator.igu.neighbors[-1].tolist() == [sum(SIZES) - 1] * 3
 
 
-def test_duplicates_do_not_push_the_anchor_out(rng):
-    generator = convex_generator("local", rng)
-    generator.locate(torch.ones(sum(SIZES), D))
-    anchors = generator.igu.neighbors[:, 0]
-    assert anchors.tolist() == list(range(sum(SIZES)))
+def test_neighbours_are_repeated_where_there_are_fewer(rng, pool):
+    igu = convex_generator("local", rng, k=9).igu
+    igu.locate(pool)
+    of_five = igu.neighbors[SIZES[0]].tolist()
+    assert len(set(of_five[:4])) == 4
+    assert of_five == of_five[:4] * 2
+
+
+def test_others_are_any_row_of_the_class_but_the_row_itself(rng):
+    lots = Lots(torch.tensor([0, 1, 3]), torch.tensor(SIZES), 4, 8, torch.device("cpu"))
+    draw = lots.of(torch.tensor([0] * 400 + [1] * 100 + [2]), rng)
+    for rows, others, start, n in zip(
+        draw.rows.split(draw.sizes),
+        draw.others.split(draw.sizes),
+        [0, 12, 17],
+        SIZES,
+        strict=True,
+    ):
+        everyone = set(range(start, start + n))
+        for row in everyone:
+            found = set(others[rows == row].flatten().tolist())
+            assert found == (everyone - {row} or {row})
+
+
+def test_no_row_is_more_than_so_much_likelier_than_another(rng, pool, draw):
+    igu = convex_generator("class", rng).igu
+    igu.locate(pool)
+    code = 100 * torch.randn(len(draw.rows), 4, generator=rng)
+    p = igu.probabilities(code, igu.keys[draw.rows], igu.keys[draw.others])
+    assert (p.max(1).values / p.min(1).values).max() <= np.exp(2 * 4.0) * (1 + 1e-5)
+
+
+def test_one_of_draws_by_the_probabilities(rng):
+    p = torch.tensor([[0.1, 0.6, 0.3]]).repeat(20_000, 1)
+    drawn = networks._one_of(p, torch.rand(20_000, generator=rng))
+    assert (drawn.sum(1) == 1).all()
+    torch.testing.assert_close(drawn.mean(0), p[0], atol=0.015, rtol=0)
 
 
 def test_wide_rows_get_low_dimensional_keys(rng):
-    igu = networks.LocalHull(4, 1000, [20], 5, 4.0, rng)
+    igu = networks.PairHull(4, 1000, [20], 4.0, rng)
     igu.locate(torch.randn(20, 1000, generator=rng))
     assert igu.keys.shape == (20, networks.KEY_WIDTH)
 
 
-@pytest.mark.parametrize("kind", ["full", "local"])
+@pytest.mark.parametrize("kind", ["full", "class", "local"])
 def test_parameters_of_an_absent_class_get_no_gradient(kind, rng, pool):
     lots = Lots(torch.tensor([0, 1, 3]), torch.tensor(SIZES), 4, 8, torch.device("cpu"))
     generator = convex_generator(kind, rng)

@@ -42,7 +42,7 @@ def test_originals_first_then_the_generated_rows(table):
     assert X_out.shape == (120, 5)
 
 
-@pytest.mark.parametrize("neighborhood", [None, 4])
+@pytest.mark.parametrize("neighborhood", [None, "class", 4])
 def test_generated_rows_are_weights_times_raw_rows(table, neighborhood):
     """The weights were learned on scaled rows, and mix the rows as they came."""
     X, y = table
@@ -61,7 +61,7 @@ def test_generated_rows_are_weights_times_raw_rows(table, neighborhood):
         W, sources = [*W[0], *W[1]], [*sources[0], *sources[1]]
     else:
         W = weights.double().numpy()
-        sources = np.concatenate(own)[model.generator_.igu.neighbors[draw.rows]]
+        sources = np.concatenate(own)[model.generator_.igu.sources(draw)]
     for w, x, row in zip(W, sources, rows, strict=True):
         assert (w >= 0).all()
         assert w.sum() == pytest.approx(1)
@@ -90,7 +90,7 @@ def test_any_table(data, dtype):
         max_iter=1,
         max_rounds=2,
         batch_size=data.draw(st.integers(1, 8)),
-        neighborhood=data.draw(st.sampled_from([None, 1, 3, 50])),
+        neighborhood=data.draw(st.sampled_from(["class", None, 1, 3, 50])),
         schedule=data.draw(st.sampled_from(["joint", "algorithm", "per_class"])),
     )
     import warnings
@@ -189,7 +189,7 @@ def test_bad_sampling_strategy(table, strategy, message):
 # Small classes, balanced data
 
 
-@pytest.mark.parametrize("neighborhood", [None, 5])
+@pytest.mark.parametrize("neighborhood", [None, "class", 5])
 def test_classes_of_one_two_and_three_rows(neighborhood):
     X = np.random.default_rng(0).normal(size=(16, 3))
     y = np.repeat([0, 1, 2, 3], [10, 1, 2, 3])

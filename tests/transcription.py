@@ -70,21 +70,21 @@ class PlainGame:
         return torch.cat(rows)
 
     def local_rows(self, code, draw):
-        """From the anchor towards one of its nearest rows of the class, row by row."""
+        """From the anchor towards one of its class, or of its nearest, row by row."""
         igu = self.G.igu
         first, start = {}, 0
         for i in self.minority:
             first[i], start = start, start + len(self.X[i])
         rows = []
-        draws = zip(code, draw.y, draw.rows, draw.u, strict=True)
-        for code_of_row, y, position, (distance, choice) in draws:
+        draws = zip(code, draw.y, draw.rows, draw.others, draw.u, strict=True)
+        for code_of_row, y, position, others, (distance, choice) in draws:
             own = self.X[int(y)]
             anchor = own[int(position) - first[int(y)]]
-            distances = ((own - anchor) ** 2).sum(dim=1)
-            near = own[distances.argsort(stable=True)[1 : igu.k]]
-            if len(near) == 0:
-                rows.append(anchor)
-                continue
+            near = own[others - first[int(y)]]
+            if hasattr(igu, "neighbors"):
+                distances = ((own - anchor) ** 2).sum(dim=1)
+                near = own[distances.argsort(stable=True)[1 : igu.k + 1]]
+                near = near[torch.arange(igu.k) % len(near)]
             query = igu.query(torch.cat([code_of_row, self.key(anchor)]))
             logits = []
             for neighbor in near:
