@@ -37,12 +37,7 @@ PROTOCOLS = (*IMAGES, "tabular", "toy")
 # The same for every method of a protocol.
 SETTINGS = {
     "mnist": {"hidden_layer_sizes": (256, 128), "learning_rate": 2e-4},
-    # The full hull, which reaches into the other class: D's reason to be.
-    "toy": {
-        "hidden_layer_sizes": (64, 32),
-        "learning_rate": 1e-3,
-        "neighborhood": None,
-    },
+    "toy": {"hidden_layer_sizes": (64, 32), "learning_rate": 1e-3},
 } | {
     name: {"feature_extractor": "conv", "learning_rate": 1e-3}
     for name in IMAGES
