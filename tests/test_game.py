@@ -358,3 +358,15 @@ def test_averaged_weights_follow_every_step_of_m(table, schedule):
 
 def weights_of(network):
     return torch.cat([p.detach().flatten() for p in network.parameters()]).clone()
+
+
+def test_balanced_class_weights_are_scikit_learns(table):
+    X, y = table
+    game = make_game(X, y, class_weight="balanced")
+    expected = len(y) / (len(np.unique(y)) * np.bincount(y))
+    np.testing.assert_allclose(game.class_weight, expected, rtol=1e-6)
+
+
+def test_class_weight_of_no_class_is_named(table):
+    with pytest.raises(ValueError, match=r"class_weight names \[7\]"):
+        make_game(*table, class_weight={7: 2.0})

@@ -16,6 +16,7 @@ from gamo_sampler._losses import (
     discriminator_loss,
     least_squares,
     log,
+    log_loss,
     realism_loss,
     squared,
 )
@@ -245,3 +246,15 @@ def test_best_classifier_of_theorem_1_is_what_training_finds(seed):
     optimizer.step(closure)
     found = scores.detach().softmax(1)
     torch.testing.assert_close(found, (q / q.sum(0)).T, rtol=0, atol=1e-4)
+
+
+def test_log_loss_is_categorical_for_m_and_binary_for_d():
+    scores = torch.tensor([[1.0, -0.5, 0.2]])
+    m = Softmax(scores)
+    loss = classifier_loss(log_loss, m, torch.tensor([2]))
+    p = np.exp(0.2) / np.exp([1.0, -0.5, 0.2]).sum()
+    assert loss.item() == pytest.approx(-np.log(p) / 3)
+    d = Sigmoid(torch.tensor([0.7]))
+    loss = discriminator_loss(log_loss, d, torch.tensor([0.9]))
+    p = 1 / (1 + np.exp(-0.7))
+    assert loss.item() == pytest.approx(-0.9 * np.log(p) - 0.1 * np.log(1 - p))
