@@ -274,7 +274,6 @@ class BaseGAMO(BaseEstimator):
             M.average = AveragedModel(M.network, multi_avg_fn=decay, use_buffers=True)
             self.classifier_ = M.average.module
         weights = {"objective": float(n_generated.sum()) / len(y), "algorithm": 1.0}
-        weight = weights.get(self.generated_weight, self.generated_weight)
         return Game(
             F=F,
             M=M,
@@ -286,9 +285,9 @@ class BaseGAMO(BaseEstimator):
             criterion=CRITERIA[self.loss],
             deception=DECEPTIONS[self.generator_target],
             schedule=SCHEDULES[self.schedule],
-            generated_weight=weight,
+            generated_weight=weights.get(self.generated_weight, self.generated_weight),
             class_weight=self._class_weights(y).to(self.device_),
-            margin=self._margin(y, n_generated, weight).to(self.device_),
+            margin=self._margin(y).to(self.device_),
             mixup=self.mixup,
             discriminator_weight=self.discriminator_weight,
             label_smoothing=self.label_smoothing,
@@ -325,15 +324,10 @@ class BaseGAMO(BaseEstimator):
         weights = compute_class_weight(given, classes=indices, y=y.numpy())
         return torch.tensor(weights, dtype=torch.float32)
 
-    def _margin(self, y, n_generated, weight):
-        """(c,) tau log q_i: the loss makes up for what M's scores are given.
-
-        q_i is the share of class i in what M learns on, real and generated rows.
-        """
-        q = y.bincount(minlength=len(self.classes_)) / len(y)
-        if n_generated.any():
-            q = (q + weight * n_generated / n_generated.sum()) / (1 + weight)
-        return self.logit_adjustment * q.log().float()
+    def _margin(self, y):
+        """(c,) tau log P_i: the loss makes up for what M's scores are given."""
+        frequency = y.bincount(minlength=len(self.classes_)).float() / len(y)
+        return self.logit_adjustment * frequency.log()
 
     def _warn_of_unseen(self, y, held_out):
         unseen = np.setdiff1d(y, y[held_out])

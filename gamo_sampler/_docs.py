@@ -42,11 +42,9 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         Weight of a row in M's loss by its label, real or generated, as in
         scikit-learn. "balanced" is n_samples / (n_classes n_i).
     logit_adjustment : float, default=0.0
-        tau: M learns with tau log(q_i) added to its scores, so that it has to
-        score rare classes higher (Menon et al., ICLR 2021). q_i is the share of
-        class i in what M learns on, generated rows included: where these make the
-        classes equal, there is nothing to adjust. 1 is the balanced softmax.
-        Predictions are made without it.
+        tau: M learns with tau log(P_i) added to its scores, so that it has to
+        score rare classes higher (Menon et al., ICLR 2021). 1 is the balanced
+        softmax. Predictions are made without it.
     mixup : float, default=0.0
         alpha: M, and F where there is one, learn on rows mixed with other rows of
         their batch, and their labels mixed alike, by shares from

@@ -313,23 +313,14 @@ def test_lesson_with_margins_class_weights_and_mixup(table):
     """M's loss by hand: scores + margin, weights by label, mixed rows and labels."""
     X, y = table
     game = make_game(
-        X,
-        y,
-        loss="log_loss",
-        logit_adjustment=0.7,
-        generated_weight=0.5,
-        class_weight={0: 3.0},
-        mixup=0.3,
+        X, y, loss="log_loss", logit_adjustment=0.7, class_weight={0: 3.0}, mixup=0.3
     )
     index = torch.arange(8)
     x, labels, mix = game.real(index), game.labels[index], game.draw_mix()
     assert ((mix.share >= 0) & (mix.share <= 1)).all()
     assert sorted(mix.other.tolist()) == list(range(8))
     got = game.lesson(game.M(mix.of(x)), [labels], mix)
-    counts = np.bincount(y)
-    missing = counts.max() - counts
-    learned_on = counts / counts.sum() + 0.5 * missing / missing.sum()
-    margin = 0.7 * torch.tensor(np.log(learned_on / 1.5), dtype=torch.float32)
+    margin = 0.7 * torch.tensor(np.log(np.bincount(y) / len(y)), dtype=torch.float32)
     for row in range(8):
         other = mix.other[row]
         mixed = mix.share[row] * x[row] + (1 - mix.share[row]) * x[other]
@@ -342,15 +333,6 @@ def test_lesson_with_margins_class_weights_and_mixup(table):
             weight = 3.0 if i == 0 else 1.0
             expected += share * weight * -log_p[i] / len(log_p)
         torch.testing.assert_close(got[row], expected)
-
-
-def test_no_margin_where_generated_rows_make_the_classes_equal(table):
-    game = make_game(*table, logit_adjustment=1.0)
-    torch.testing.assert_close(game.margin, game.margin.mean().expand_as(game.margin))
-    _, y = table
-    frequency = torch.tensor(np.bincount(y) / len(y)).float()
-    alone = make_game(*table, logit_adjustment=1.0, generator=None)
-    torch.testing.assert_close(alone.margin, frequency.log())
 
 
 def test_mixup_shares_follow_a_beta_distribution():
