@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import linprog
+from scipy.stats import arcsine, kstest
 
 from gamo_sampler import _networks as networks
 from gamo_sampler._draws import Lots
@@ -124,6 +125,18 @@ def test_no_row_is_more_than_so_much_likelier_than_another(rng, pool, draw):
     code = 100 * torch.randn(len(draw.rows), 4, generator=rng)
     p = igu.probabilities(code, igu.keys[draw.rows], igu.keys[draw.others])
     assert (p.max(1).values / p.min(1).values).max() <= np.exp(2 * 4.0) * (1 + 1e-5)
+
+
+def test_positions_follow_the_arcsine_law(rng, pool):
+    """So a row has 3/4 of its class's variance in the mean: E[u^2 + (1 - u)^2]."""
+    generator = convex_generator("class", rng).eval()
+    generator.locate(pool)
+    lots = Lots(torch.tensor([0, 1, 3]), torch.tensor(SIZES), 4, 8, torch.device("cpu"))
+    with torch.no_grad():
+        weights = generator.weights(lots.of(torch.zeros(4000, dtype=torch.long), rng))
+    position = 1 - weights[:, 0].numpy()
+    assert kstest(position, arcsine.cdf).pvalue > 0.01
+    assert (position**2 + (1 - position) ** 2).mean() == pytest.approx(0.75, abs=0.01)
 
 
 def test_one_of_draws_by_the_probabilities(rng):

@@ -95,7 +95,8 @@ class PlainGame:
             chosen = near[int((p.cumsum(0) < choice).sum())]
             # Straight-through: the chosen row, with the gradient of the mean row.
             target = chosen + p @ near - (p @ near).detach()
-            rows.append(anchor + distance * (target - anchor))
+            share = torch.sin(torch.pi * distance.to(anchor) / 2) ** 2
+            rows.append(anchor + share * (target - anchor))
         return torch.stack(rows)
 
     def key(self, x):
