@@ -25,9 +25,10 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
     neighborhood : "class", int or None, default="class"
         Which rows a generated row is made of. "class": it lies between a random row
         of the class and another one of the class, which the generator chooses of
-        eight. An int k: another one of the k - 1 nearest to it in the class.
-        Finding those takes time that grows with the square of a class's size.
-        None is the paper's full hull, a mixture of all rows of the class.
+        eight; more often near one of the two than in the middle. An int k: another
+        one of the k - 1 nearest to it in the class. Finding those takes time that
+        grows with the square of a class's size. None is the paper's full hull, a
+        mixture of all rows of the class.
     generator_target : {"complement", "squared", "log"}, default="squared"
         G's loss at M for a row of class i with probabilities p: the loss against
         the ones' complement of the label (as published), p_i^2, or
