@@ -16,11 +16,11 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, compute_class_weight, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
-from ._game import SCHEDULES, Game, Player
+from ._game import SCHEDULES, Game, Player, exponential_average
 from ._images import as_rows, check_image_shape
 from ._losses import CRITERIA, DECEPTIONS
 from ._networks import ConvexGenerator
@@ -92,7 +92,7 @@ class BaseGAMO(BaseEstimator):
         "image_shape": ["array-like", None],
         "neighborhood": [
             StrOptions({"class"}),
-            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, 2, None, closed="left"),
             None,
         ],
         "generator_target": [StrOptions(set(DECEPTIONS))],
@@ -270,8 +270,8 @@ class BaseGAMO(BaseEstimator):
             setattr(self, f"{name}_", network)
         F, M, D, G = (self._make_player(network) for network in networks.values())
         if self.weight_averaging:
-            decay = get_ema_multi_avg_fn(self.weight_averaging)
-            M.average = AveragedModel(M.network, multi_avg_fn=decay, use_buffers=True)
+            rule = exponential_average(self.weight_averaging)
+            M.average = AveragedModel(M.network, multi_avg_fn=rule, use_buffers=True)
             self.classifier_ = M.average.module
         weights = {"objective": float(n_generated.sum()) / len(y), "algorithm": 1.0}
         return Game(
@@ -319,6 +319,11 @@ class BaseGAMO(BaseEstimator):
                 raise ValueError(
                     f"class_weight names {unknown}, but the classes are "
                     f"{self.classes_.tolist()}."
+                )
+            wrong = {i: w for i, w in given.items() if not _is_weight(w)}
+            if wrong:
+                raise ValueError(
+                    f"class_weight must hold finite numbers of at least 0, got {wrong}."
                 )
             given = {i: given.get(self.classes_[i], 1.0) for i in indices}
         weights = compute_class_weight(given, classes=indices, y=y.numpy())
@@ -531,6 +536,10 @@ class BaseGAMO(BaseEstimator):
         if convex or self.feature_extractor_ is not None:
             return rows.numpy()
         return self._scaling.inverse(rows)
+
+
+def _is_weight(w):
+    return isinstance(w, Real) and 0 <= w < np.inf
 
 
 def _check_count(n):

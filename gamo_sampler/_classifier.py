@@ -55,7 +55,8 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     Notes
     -----
     M is trained as if the classes occurred as `sampling_strategy` asks, equally
-    often by default, and so are its probabilities.
+    often by default, and so are its probabilities. `class_weight` and
+    `logit_adjustment` shift them further.
 
     %(notes)s
 

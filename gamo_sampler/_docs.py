@@ -25,10 +25,11 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
     neighborhood : "class", int or None, default="class"
         Which rows a generated row is made of. "class": it lies between a random row
         of the class and another one of the class, which the generator chooses of
-        eight; more often near one of the two than in the middle. An int k: another
-        one of the k - 1 nearest to it in the class. Finding those takes time that
-        grows with the square of a class's size. None is the paper's full hull, a
-        mixture of all rows of the class.
+        eight, none of them with more than exp(1/2) times the probability of another;
+        more often near one of the two than in the middle. An int k of 2 or more:
+        another one of the k - 1 nearest to it in the class. Finding those takes time
+        that grows with the square of a class's size. None is the paper's full hull,
+        a mixture of all rows of the class.
     generator_target : {"complement", "squared", "log"}, default="squared"
         G's loss at M for a row of class i with probabilities p: the loss against
         the ones' complement of the label (as published), p_i^2, or
@@ -44,15 +45,18 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         scikit-learn. "balanced" is n_samples / (n_classes n_i).
     logit_adjustment : float, default=0.0
         tau: M learns with tau log(P_i) added to its scores, so that it has to
-        score rare classes higher (Menon et al., ICLR 2021). 1 is the balanced
-        softmax. Predictions are made without it.
+        score rare classes higher (Menon et al., ICLR 2021). Predictions are made
+        without it. 1 with ``generator=None`` and ``loss="log_loss"`` is the balanced
+        softmax. It adds to what generated rows and `class_weight` do: where these
+        make the classes equal, M comes to prefer the rare ones.
     mixup : float, default=0.0
-        alpha: M, and F where there is one, learn on rows mixed with other rows of
-        their batch, and their labels mixed alike, by shares from
-        Beta(alpha, alpha) (Zhang et al., ICLR 2018). 0 mixes nothing.
+        alpha: M learns on rows (of F(x) where there is an F), and F on rows of X,
+        mixed with other rows of their batch, and their labels mixed alike, by shares
+        from Beta(alpha, alpha) (Zhang et al., ICLR 2018). 0 mixes nothing.
     weight_averaging : float, default=0.0
         Decay of the exponential average of M's weights over its steps, with which
-        predictions are made. 0 takes the last weights.
+        predictions are made; (1 + n) / (10 + n) at step n where that is less. 0 takes
+        the last weights. G plays against the last weights in any case.
     sampling_strategy : float, str, dict or callable, default="auto"
         Which classes are generated, and how much they weigh, as in
         imbalanced-learn. A float f raises every class below round(f x largest

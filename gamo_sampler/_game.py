@@ -51,6 +51,23 @@ class Player:
             self.average.update_parameters(self.network)
 
 
+def exponential_average(decay):
+    """AveragedModel's rule: decay min(decay, (1 + n) / (10 + n)) at step n.
+
+    Without the rising start the first weights would stay in a short run's average.
+    """
+
+    def average(kept, new, n):
+        share = 1 - ((1 + n) / (10 + n)).clamp(max=decay)
+        for old, now in zip(kept, new, strict=True):
+            if old.is_floating_point():
+                old.lerp_(now, share.to(old))
+            else:  # counters
+                old.copy_(now)
+
+    return average
+
+
 @dataclass
 class Game:
     """F, M, D and G (F, D and G may be None), the rows, and the rules."""

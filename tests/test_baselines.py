@@ -21,6 +21,7 @@ from imblearn.utils.estimator_checks import (
     parametrize_with_checks as parametrize_with_imblearn_checks,
 )
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import kstest
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -481,6 +482,17 @@ def test_targets_are_convex_combinations_over_the_whole_simplex():
     # Uniform on the simplex: mean 1/3, and variance 1/18 of each weight.
     assert_allclose(weights.mean(0), 1 / 3, atol=0.02)
     assert_allclose(weights.var(0), 1 / 18, atol=0.005)
+
+
+def test_a_class_without_enough_neighbours_keeps_the_law():
+    """Two rows: each has one neighbour, whatever the sizes of other classes."""
+    targets, x, _ = targets_of([40, 20, 2], n_targets=4000, n_neighbors=5)
+    index = torch.tensor([60])
+    v, *_ = targets.draw(index, x[index], torch.Generator().manual_seed(0))
+    along = x[60] - x[61]
+    share = (v - x[61]) @ along / (along @ along)
+    assert_allclose(v, x[61] + share[:, None] * along, atol=1e-4)
+    assert kstest(share, "uniform").pvalue > 0.01
 
 
 def test_features_are_cached_but_for_the_row_s_own_share():

@@ -11,12 +11,13 @@ from imblearn.datasets import make_imbalance
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import recall_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from gamo_sampler import GAMOClassifier, published
+from gamo_sampler._game import Player
 
 
 def fitted(table, **parameters):
@@ -364,6 +365,66 @@ def test_verbose(table, capsys):
     assert err == ""
 
 
+# How M learns
+
+
+@pytest.mark.parametrize("generator", ["convex", None])
+@pytest.mark.parametrize(
+    "additions",
+    [
+        {"class_weight": "balanced"},
+        {"logit_adjustment": 1.0},
+        {"mixup": 0.4},
+        {"weight_averaging": 0.9},
+    ],
+)
+def test_what_is_asked_of_m_reaches_its_predictions(table, additions, generator):
+    X, _ = table
+    plain = fitted(table, generator=generator).predict_proba(X)
+    got = fitted(table, generator=generator, **additions).predict_proba(X)
+    assert np.abs(got - plain).max() > 1e-4
+
+
+def test_predictions_are_those_of_the_averaged_weights(table, monkeypatch):
+    """Buffers of batch normalisation are averaged too."""
+
+    def builder(n_in, n_out):
+        norm = torch.nn.BatchNorm1d(n_in)
+        return torch.nn.Sequential(norm, torch.nn.Linear(n_in, n_out))
+
+    states, step = [], Player.step
+
+    def spy(player, loss):
+        step(player, loss)
+        if player.average:
+            states.append(
+                {k: v.clone() for k, v in player.network.state_dict().items()}
+            )
+
+    monkeypatch.setattr(Player, "step", spy)
+    model = fitted(table, classifier=builder, weight_averaging=0.5)
+    expected = states[0]
+    for n, state in enumerate(states[1:], start=1):
+        decay = min(0.5, (1 + n) / (10 + n))
+        for name, new in state.items():
+            old = expected[name]
+            floats = new.is_floating_point()
+            expected[name] = decay * old + (1 - decay) * new if floats else new
+    assert int(expected["0.num_batches_tracked"]) == len(states) > 4
+    for name, tensor in model.classifier_.state_dict().items():
+        torch.testing.assert_close(tensor, expected[name])
+
+
+def test_an_average_of_a_short_run_has_left_the_first_weights_behind():
+    X, y = load_iris(return_X_y=True)
+    settings = {"generator": None, "max_iter": 100, "random_state": 0}
+    scores = [
+        GAMOClassifier(**settings, weight_averaging=decay).fit(X, y).score(X, y)
+        for decay in (0.0, 0.999)
+    ]
+    assert scores[1] > scores[0] - 0.03
+
+
 # Published
 
 
@@ -379,6 +440,10 @@ def test_published_parameters():
         "generator_target": "complement",
         "discriminator_weight": 1.0,
         "generated_weight": "algorithm",
+        "class_weight": None,
+        "logit_adjustment": 0.0,
+        "mixup": 0.0,
+        "weight_averaging": 0.0,
         "sampling_strategy": "auto",
         "schedule": "algorithm",
         "latent_dim": 100,
@@ -394,6 +459,15 @@ def test_published_parameters():
         "early_stopping": False,
     }
     assert published("mnist") == mnist
+    about_the_run = {
+        "validation_fraction",
+        "n_iter_no_change",
+        "scoring",
+        "verbose",
+        "random_state",
+        "device",
+    }
+    assert set(mnist) == set(GAMOClassifier().get_params()) - about_the_run
     assert published("fashion_mnist") == mnist | {"feature_extractor": "conv"}
     # 25,098 rounds on the paper's 9,000 rows.
     assert mnist["max_iter"] * -(-9000 // mnist["batch_size"]) == 25_098
@@ -466,7 +540,10 @@ def test_bad_y(y, message):
         ({"sampling_strategy": -0.5}, "'sampling_strategy' parameter"),
         ({"batch_size": 0}, "'batch_size' parameter"),
         ({"latent_dim": -1}, "'latent_dim' parameter"),
-        ({"neighborhood": 0}, "'neighborhood' parameter"),
+        ({"neighborhood": 1}, "'neighborhood' parameter"),
+        ({"class_weight": {0: np.nan}}, r"at least 0, got \{0: nan\}"),
+        ({"class_weight": {0: -1.0}}, r"at least 0, got \{0: -1.0\}"),
+        ({"class_weight": {0: None}}, r"at least 0, got \{0: None\}"),
         ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes must be positive integers"),
         ({"hidden_layer_sizes": ()}, "hidden_layer_sizes must be positive integers"),
         ({"hidden_layer_sizes": (8.5,)}, "hidden_layer_sizes must be positive"),

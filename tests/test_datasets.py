@@ -355,6 +355,35 @@ def test_lsun_labels_follow_the_folders(tmp_path, save):
     assert len(np.unique(np.r_[data.X_train, data.X_test], axis=0)) == 20
 
 
+@pytest.fixture
+def lsun(tmp_path, save):
+    for scene in _folders.SCENES:
+        for i in range(2):
+            save(tmp_path / scene / f"{i}.png", grey(200))
+    return tmp_path
+
+
+def test_sixteen_bits_are_scaled_to_eight(lsun, Image):
+    for path in lsun.rglob("*.png"):
+        Image.fromarray(np.full((8, 8), 40000, dtype=np.uint16)).save(path)
+    data = load_lsun(lsun, counts=1, n_test=1, random_state=0)
+    assert set(np.unique(data.X_train)) == {40000 // 257}
+
+
+def test_what_is_no_image_is_left_out_or_named(lsun):
+    (lsun / "tower" / "._0.png").write_bytes(b"resource fork")
+    (lsun / "tower" / "folder.png").mkdir()
+    load_lsun(lsun, counts=1, n_test=1, random_state=0)
+    (lsun / "tower" / "0.png").write_bytes(b"nothing")
+    with pytest.raises(OSError, match=r"tower.0\.png is no image that can be read"):
+        load_lsun(lsun, counts=1, n_test=1, random_state=0)
+
+
+def test_size_is_checked_where_counts_are_given(lsun):
+    with pytest.raises(ValueError, match=r"size must be one of .*'huge'"):
+        load_lsun(lsun, size="huge", counts=1, n_test=1)
+
+
 @pytest.mark.parametrize(
     ("height", "width", "side"), [(601, 512, 512), (511, 700, 224), (223, 300, 223)]
 )

@@ -335,6 +335,51 @@ def test_lesson_with_margins_class_weights_and_mixup(table):
         torch.testing.assert_close(got[row], expected)
 
 
+def by_hand(network, batches, mix):
+    """Mean losses of batches of (rows, labels), each mixed within itself."""
+    losses = []
+    for x, y in batches:
+        mixed = mix.share[:, None] * x + (1 - mix.share[:, None]) * x[mix.other]
+        p = network(mixed).detach().softmax(1)
+        code = torch.eye(p.shape[1])
+        own = ((p - code[y]) ** 2).mean(1)
+        other = ((p - code[y[mix.other]]) ** 2).mean(1)
+        losses.append(float((mix.share * own + (1 - mix.share) * other).mean()))
+    return losses
+
+
+def test_steps_mix_each_batch_within_itself(table):
+    game = make_game(*table, mixup=0.3, feature_extractor="conv")
+    [index] = game.batches(1)
+    r = game.draw_round(index)
+    x, y, mix = game.rows[index], game.labels[index], r.mix
+    generated = game.generate(r.generated)
+    alike = {"rel": 1e-5}
+    through_f = torch.nn.Sequential(game.F.network, game.M.network)
+    expected = by_hand(through_f, [(x, y)], mix)
+    [(_, loss)] = game.f_step(x, y, mix)
+    assert [float(loss)] == pytest.approx(expected, **alike)
+    expected = by_hand(game.M, [(r.x, r.y), (generated, r.generated.y)], mix)
+    record = game.m_step(
+        mix, m_real=(r.x, r.y, 1.0), m_generated=(generated, r.generated.y, 2.0)
+    )
+    assert [float(loss) for _, loss in record] == pytest.approx(expected, **alike)
+
+
+@pytest.mark.parametrize("schedule", ["joint", "algorithm", "alone"])
+def test_every_step_of_m_gets_the_round_s_mix(table, schedule):
+    rules = {"generator": None} if schedule == "alone" else {"schedule": schedule}
+    game = make_game(*table, mixup=0.3, **rules)
+    mixes, step = [], game.m_step
+    game.m_step = lambda mix, **batches: mixes.append(mix) or step(mix, **batches)
+    [index] = game.batches(1)
+    r = game.draw_round(index)
+    game.play(r)
+    assert len(mixes) == (2 if schedule == "algorithm" else 1)
+    assert r.mix is not None
+    assert all(mix is r.mix for mix in mixes)
+
+
 def test_mixup_shares_follow_a_beta_distribution():
     rng = torch.Generator().manual_seed(0)
     share = Mix.draw(4000, 0.4, rng, torch.device("cpu")).share.numpy()
@@ -344,14 +389,15 @@ def test_mixup_shares_follow_a_beta_distribution():
 
 @pytest.mark.parametrize("schedule", ["joint", "algorithm"])
 def test_averaged_weights_follow_every_step_of_m(table, schedule):
-    game = make_game(*table, weight_averaging=0.6, schedule=schedule)
+    game = make_game(*table, weight_averaging=0.24, schedule=schedule)
     steps, expected = [], None
     step = game.M.step
     game.M.step = lambda loss: (step(loss), steps.append(weights_of(game.M.network)))
     for r in rounds(game, 3):
         game.play(r)
-    for weights in steps:
-        expected = weights if expected is None else 0.6 * expected + 0.4 * weights
+    for n, weights in enumerate(steps):
+        decay = min(0.24, (1 + n) / (10 + n))  # 2 / 11, then .24
+        expected = weights if n == 0 else decay * expected + (1 - decay) * weights
     assert len(steps) == {"joint": 3, "algorithm": 6}[schedule]
     torch.testing.assert_close(weights_of(game.M.average.module), expected)
 

@@ -125,6 +125,7 @@ class CGANSampler(NewRowsSampler):
         **NewRowsSampler._parameter_constraints,
         **CONSTRAINTS,
         "architecture": [StrOptions({"dense", "convolutional"})],
+        "loss": [StrOptions({"least_squares", "cross_entropy"})],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
     }
 

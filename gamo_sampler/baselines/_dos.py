@@ -64,7 +64,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
     image_shape : tuple of 3 int, default=None
         (channels, height, width), for rows that are images. Images share one
         scale for all pixels, [-1, 1]; other rows are standardised per column.
-    loss : {"least_squares", "cross_entropy"}, default="least_squares"
+    loss : {"least_squares", "cross_entropy", "log_loss"}, default="least_squares"
         M's loss, that of the GAMO classifier.
     hidden_layer_sizes : "auto" or tuple of int, default="auto"
         Widths of M's hidden layers, as in :class:`~gamo_sampler.GAMOClassifier`.

@@ -36,8 +36,11 @@ class Targets:
         members = [(y == i).nonzero()[:, 0] for i in small.nonzero()]
         self.members = members
         k = min(n_neighbors, max([len(m) for m in members], default=1) - 1)
-        # The row itself first; it also stands for neighbours that do not exist.
+        # The row itself first; it also stands, without weight, for neighbours that do
+        # not exist.
         self.near = torch.arange(len(y))[:, None].repeat(1, k + 1)  # (n, k + 1)
+        sizes = torch.where(small, counts - 1, 0)
+        self.n_near = sizes.clamp(max=n_neighbors)[y]  # (n,) that do exist
 
     def look(self, f, rows):
         """Cache f of the smaller classes' rows, and find their neighbours there."""
@@ -67,6 +70,8 @@ class Targets:
         # Exponential variates over their sum: uniform on the simplex.
         weights = torch.empty(near.shape, dtype=torch.float32)
         weights.exponential_(generator=rng)
+        missing = torch.arange(near.shape[1]) > self.n_near[index[of]][:, None]
+        weights.masked_fill_(missing, 0)
         weights /= weights.sum(1, keepdim=True)
         is_own = near == index[of][:, None]
         own = upload(weights.where(is_own, 0).sum(1), self.device)

@@ -81,12 +81,13 @@ def load_celeba(root, *, size="small", counts=None, n_test=None, random_state=No
     (17700, 64, 64, 3)
     """
     root = Path(root)
+    published = _published(CELEBA, size)
     files, y = _hair_colours(root / "list_attr_celeba.txt")
     return _load(
         [root / "img_align_celeba" / file for file in files],
         y,
         HAIR,
-        counts=_published(CELEBA, size) if counts is None else counts,
+        counts=published if counts is None else counts,
         n_test=N_TEST if n_test is None else n_test,
         random_state=random_state,
     )
@@ -146,12 +147,13 @@ def load_lsun(root, *, size="small", counts=None, n_test=None, random_state=None
     >>> data.X_train.shape  # doctest: +SKIP
     (60250, 64, 64, 3)
     """
+    published = _published(LSUN, size)
     paths, y = _labelled([_images_in(Path(root) / scene) for scene in SCENES])
     return _load(
         paths,
         y,
         SCENES,
-        counts=_published(LSUN, size) if counts is None else counts,
+        counts=published if counts is None else counts,
         n_test=N_TEST if n_test is None else n_test,
         random_state=random_state,
         patches=(224,),
@@ -274,7 +276,14 @@ def _hair_colours(path):
 
 def _images_in(folder):
     """Images below `folder`, in an order that does not depend on the disk."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        # macOS leaves a file "._NAME" of its own beside each on other disks.
+        if path.suffix.lower() in SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+    )
 
 
 def _by_folder(root):
@@ -301,10 +310,15 @@ def _read(paths, patches):
         ) from error
 
     def pixels(path):
-        with Image.open(path) as image:
-            # Not resize's own box: its filter looks at pixels outside the box.
-            patch = image.crop(_box(*image.size, patches))
-            return np.asarray(patch.convert("RGB").resize((SIDE, SIDE)))
+        try:
+            with Image.open(path) as image:
+                # Not resize's own box: its filter looks at pixels outside the box.
+                patch = image.crop(_box(*image.size, patches))
+        except OSError as error:
+            raise OSError(f"{path} is no image that can be read: {error}") from error
+        if patch.mode.startswith("I"):  # 16 bits, which `convert` would cut off at 255
+            patch = Image.fromarray((np.asarray(patch) // 257).astype(np.uint8))
+        return np.asarray(patch.convert("RGB").resize((SIDE, SIDE)))
 
     dtype = np.dtype((np.uint8, (SIDE, SIDE, 3)))
     return np.fromiter(map(pixels, paths), dtype, len(paths))
