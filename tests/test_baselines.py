@@ -268,8 +268,20 @@ def test_images_of_sizes_that_are_no_multiple_of_four(architecture):
 
 
 def test_convolutional_needs_an_image_shape(table):
-    with pytest.raises(ValueError, match=r"'convolutional' needs image_shape=.*None"):
-        sampler(CGANSampler, architecture="convolutional").fit_resample(*table)
+    X, y = table
+    model = sampler(CGANSampler, architecture="convolutional")
+    for n in (len(y), 2):  # balanced or not
+        with pytest.raises(ValueError, match=r"'convolutional' needs .*image_shape="):
+            model.fit_resample(X[:n], np.arange(2) if n == 2 else y)
+
+
+def test_nothing_is_left_of_other_rows_where_there_is_nothing_to_do(table):
+    model = sampler(CGANSampler)
+    model.fit_resample(*table)
+    assert model.n_iter_ == 2
+    X = np.arange(8.0).reshape(4, 2)
+    model.fit_resample(X, [0, 0, 1, 1])
+    assert not any(hasattr(model, a) for a in ("n_iter_", "generator_", "device_"))
 
 
 def test_networks_rest_on_the_cpu_and_pickle(table):
@@ -411,19 +423,27 @@ def test_half_of_the_images_are_mirrored():
     assert (plain == [1, 2, 3]).all()
 
 
+@pytest.mark.parametrize(
+    ("cls", "parameters"),
+    [
+        (AugmentationSampler, {}),
+        (CGANSampler, {}),
+        (CGANSampler, {"architecture": "convolutional"}),
+    ],
+)
 @pytest.mark.parametrize("layout", ["first", "last", "none"])
-def test_images_come_back_in_their_layout(layout):
+def test_images_come_back_in_their_layout(layout, cls, parameters):
     n_channels = 1 if layout == "none" else 3
     X = np.random.default_rng(0).integers(0, 256, (20, n_channels, 6, 5), np.uint8)
     y = np.repeat([0, 1], [15, 5])
     rows = X.reshape(20, -1)
-    model = sampler(AugmentationSampler, image_shape=(n_channels, 6, 5))
+    model = sampler(cls, **parameters, image_shape=(n_channels, 6, 5))
     expected = model.fit_resample(rows, y)[0].reshape(-1, n_channels, 6, 5)
     if layout == "last":
         X, expected = X.transpose(0, 2, 3, 1), expected.transpose(0, 2, 3, 1)
     if layout == "none":
         X, expected = X[:, 0], expected[:, 0]
-    X_out, _ = sampler(AugmentationSampler).fit_resample(X, y)
+    X_out, _ = sampler(cls, **parameters).fit_resample(X, y)
     assert_array_equal(X_out, expected)
     assert X_out.dtype == np.uint8
 

@@ -6,7 +6,6 @@ import numpy as np
 from scipy.ndimage import affine_transform
 from sklearn.utils._param_validation import Interval
 
-from .._images import as_rows, check_image_shape
 from .._torch import private_random_state
 from ._oversampler import NewRowsSampler
 
@@ -69,7 +68,6 @@ class AugmentationSampler(NewRowsSampler):
 
     _parameter_constraints: dict = {
         **NewRowsSampler._parameter_constraints,
-        "image_shape": ["array-like", None],
         "max_shift": [Interval(Integral, 0, None, closed="left")],
         "max_angle": [Interval(Real, 0, 180, closed="both")],
         "horizontal_flip": ["boolean"],
@@ -85,48 +83,14 @@ class AugmentationSampler(NewRowsSampler):
         sampling_strategy="auto",
         random_state=None,
     ):
-        super().__init__(sampling_strategy=sampling_strategy)
-        self.image_shape = image_shape
+        super().__init__(sampling_strategy=sampling_strategy, image_shape=image_shape)
         self.max_shift = max_shift
         self.max_angle = max_angle
         self.horizontal_flip = horizontal_flip
         self.random_state = random_state
 
-    def fit_resample(self, X, y):
-        """Append moved images of the classes that `sampling_strategy` names.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or images
-            Rows, or an array of shape (n_samples, height, width),
-            (n_samples, channels, height, width) or
-            (n_samples, height, width, channels).
-        y : array-like of shape (n_samples,)
-            Labels.
-
-        Returns
-        -------
-        X_resampled : same type and layout as X
-            The images of X, untouched and in order, then the new ones by class.
-        y_resampled : same type as y
-            Their labels.
-        """
-        rows, y_resampled = super().fit_resample(X, y)
-        if getattr(X, "ndim", 2) == 2:
-            return rows, y_resampled
-        images = rows.reshape(-1, *self._image_shape)
-        if X.ndim == 4 and X.shape[1:] != self._image_shape:
-            images = np.moveaxis(images, 1, -1)
-        return images.reshape(-1, *X.shape[1:]), y_resampled
-
-    def _check_X_y(self, X, y, accept_sparse=False):
-        X, image_shape = as_rows(X, self.image_shape)
-        X, y, one_vs_all = super()._check_X_y(X, y, accept_sparse)
-        image_shape = check_image_shape(image_shape, X.shape[1])
-        self._image_shape = image_shape or (1, 1, X.shape[1])
-        return X, y, one_vs_all
-
     def _new_rows(self, X, y, labels):
+        image_shape = self._image_shape or (1, 1, X.shape[1])
         random_state = private_random_state(self.random_state)
         sources = _random_members(y, labels, random_state)
         n = len(labels)
@@ -137,7 +101,7 @@ class AugmentationSampler(NewRowsSampler):
         rows = np.empty((n, X.shape[1]), np.result_type(X.dtype, np.float32))
         moves = zip(sources, shifts, angles, mirrored, strict=True)
         for row, (source, *move) in zip(rows, moves, strict=True):
-            image = X[source].astype(row.dtype).reshape(self._image_shape)
+            image = X[source].astype(row.dtype).reshape(image_shape)
             row[:] = _moved(image, *move).ravel()
         return rows
 

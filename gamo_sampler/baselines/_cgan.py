@@ -7,7 +7,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from .._build import hidden_sizes
-from .._images import check_image_shape
 from .._losses import CRITERIA, Sigmoid, discriminator_loss, realism_loss
 from .._networks import mlp, unconstrained
 from .._torch import (
@@ -41,9 +40,9 @@ class CGANSampler(NewRowsSampler):
         or, for rows with an `image_shape`, two convolutions with stride 2 in the
         discriminator and two transposed ones in the generator.
     image_shape : tuple of 3 int, default=None
-        (channels, height, width), for rows that are images. Images share one
-        scale for all pixels, [-1, 1], and the generator ends in a tanh; other rows
-        are standardised per column.
+        (channels, height, width), for rows that are images. None takes the shape
+        from images given as such. Images share one scale for all pixels, [-1, 1],
+        and the generator ends in a tanh; other rows are standardised per column.
     loss : {"least_squares", "cross_entropy"}, default="cross_entropy"
         How the discriminator's output is compared with its target. Least squares
         stall more often: their gradient vanishes where the discriminator is sure.
@@ -148,9 +147,8 @@ class CGANSampler(NewRowsSampler):
         random_state=None,
         device="auto",
     ):
-        super().__init__(sampling_strategy=sampling_strategy)
+        super().__init__(sampling_strategy=sampling_strategy, image_shape=image_shape)
         self.architecture = architecture
-        self.image_shape = image_shape
         self.loss = loss
         self.latent_dim = latent_dim
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -164,8 +162,20 @@ class CGANSampler(NewRowsSampler):
         self.random_state = random_state
         self.device = device
 
+    def _check_X_y(self, X, y, accept_sparse=False):
+        # What an earlier fit left would be of other rows.
+        for name in ("n_iter_", "generator_", "discriminator_", "device_"):
+            vars(self).pop(name, None)
+        checked = super()._check_X_y(X, y, accept_sparse)
+        if self.architecture == "convolutional" and self._image_shape is None:
+            raise ValueError(
+                "architecture='convolutional' needs images, or rows and image_shape="
+                "(channels, height, width); got rows and None."
+            )
+        return checked
+
     def _new_rows(self, X, y, labels):
-        images = self.image_shape is not None
+        images = self._image_shape is not None
         self.device_ = resolve_device(self.device)
         rng = run_generator(private_random_state(self.random_state))
         codes = torch.eye(int(y.max()) + 1, dtype=torch.float32)
@@ -179,13 +189,8 @@ class CGANSampler(NewRowsSampler):
         return rows.clip(X.min(axis), X.max(axis))
 
     def _make_networks(self, n_features, n_classes, rng):
-        shape = check_image_shape(self.image_shape, n_features)
+        shape = self._image_shape
         if self.architecture == "convolutional":
-            if shape is None:
-                raise ValueError(
-                    "architecture='convolutional' needs image_shape="
-                    "(channels, height, width); got None."
-                )
             g = conv_generator(self.latent_dim, n_classes, shape, rng)
             self.discriminator_ = conv_discriminator(n_classes, shape, rng)
         else:

@@ -6,10 +6,50 @@ import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 
 from .._frames import check_columns, fill, template
+from .._images import as_rows, check_image_shape
 
 
 class NewRowsSampler(BaseOverSampler):
-    """An over-sampler that makes new rows, of which integer columns are rounded."""
+    """An over-sampler that makes new rows, of which integer columns are rounded.
+
+    Rows may be images, given as such or, with `image_shape`, flat.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseOverSampler._parameter_constraints,
+        "image_shape": ["array-like", None],
+    }
+
+    def __init__(self, *, sampling_strategy="auto", image_shape=None):
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.image_shape = image_shape
+
+    def fit_resample(self, X, y):
+        """Append new rows of the classes that `sampling_strategy` names.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            Rows, or an array of shape (n_samples, height, width),
+            (n_samples, channels, height, width) or
+            (n_samples, height, width, channels).
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        X_resampled : same type and layout as X
+            The rows of X, untouched and in order, then the new ones by class.
+        y_resampled : same type as y
+            Their labels.
+        """
+        rows, y_resampled = super().fit_resample(X, y)
+        if getattr(X, "ndim", 2) == 2:
+            return rows, y_resampled
+        images = rows.reshape(-1, *self._image_shape)
+        if X.ndim == 4 and X.shape[1:] != self._image_shape:
+            images = np.moveaxis(images, 1, -1)
+        return images.reshape(-1, *X.shape[1:]), y_resampled
 
     @abstractmethod
     def _new_rows(self, X, y, labels):
@@ -42,7 +82,9 @@ class NewRowsSampler(BaseOverSampler):
 
     def _check_X_y(self, X, y, accept_sparse=False):
         check_columns(X)
+        X, image_shape = as_rows(X, self.image_shape)
         rows, y, one_vs_all = super()._check_X_y(X, y, accept_sparse)
+        self._image_shape = check_image_shape(image_shape, rows.shape[1])
         # The base class casts to the types of a frame, but it truncates.
         self._template = template(X if hasattr(X, "columns") else rows)
         return rows, y, one_vs_all
