@@ -152,7 +152,8 @@ def game_sampler(s, **own):
 
 
 def published_sampler(s):
-    shared = {"image_shape": None, "max_rounds": PUBLISHED_ROUNDS}
+    length = {"max_iter": PUBLISHED_ROUNDS, "max_rounds": PUBLISHED_ROUNDS}
+    shared = {"image_shape": None} | length
     return game_sampler(s, **_without(published("mnist"), "loss") | shared)
 
 
@@ -238,6 +239,7 @@ METHODS: dict[str, Callable] = {
     "smote": lambda s: interpolated(smote(s), s),
     "augment": lambda s: resampled(augment(s), s),
     "cgan": lambda s: resampled(cgan(s), s),
+    "cdcgan": lambda s: resampled(cgan(s), s),  # what it is on convolutional sets
     "dos": dos,
     "cg": lambda s: game(s, generator="unconstrained", discriminator=None),
     "cg_d": lambda s: game(s, generator="unconstrained"),
@@ -247,7 +249,8 @@ METHODS: dict[str, Callable] = {
     "class_weight": lambda s: plain(s, class_weight="balanced"),
     "effective_number": effective_number,
     "logit_adjust": lambda s: plain(s, **{"logit_adjustment": 1.0} | s.extras),
-    "balanced_softmax": lambda s: plain(s, logit_adjustment=1.0, loss="log_loss"),
+    # With the categorical cross-entropy, today's loss, it is logit adjustment by 1.
+    "balanced_softmax": lambda s: plain(s, logit_adjustment=1.0),
     "mixup": lambda s: plain(s, **BEST | s.extras),
     "balanced_sampling": lambda s: resampled(oversample(s), s),
     "threshold": lambda s: PriorCorrected(plain(s)),
@@ -301,7 +304,6 @@ TODAY = (
     "class_weight",
     "effective_number",
     "logit_adjust",
-    "balanced_softmax",
     "mixup",
     "balanced_sampling",
     "threshold",
@@ -310,14 +312,15 @@ TODAY = (
 )
 
 # The "today" condition gives every method its best: what is not named here gets
-# BEST. CN takes part with nothing added, next to "mixup", which is CN at its best;
-# DOS and the published game as they are.
+# BEST. CN takes part with nothing added, next to "mixup", which is CN with BEST, and
+# "logit_adjust", which has the margin too; DOS and the published game as they are.
 BEST = {"mixup": 0.2, "weight_averaging": 0.999}
-RECIPES = {"cn": {}, "dos": {"loss": "cross_entropy"}, "gamo_published": {}}
+RECIPES = {"cn": {}, "dos": {}, "gamo_published": {}}
 
 CONDITIONS = {
     "paper": PAPER,
-    # Balanced sampling is the paper's oversampling under its other name.
+    # Balanced sampling is the paper's oversampling under its other name, the balanced
+    # softmax logit adjustment: twice the same run would count twice in the ranks.
     "today": tuple(name for name in PAPER if name != "oversample") + TODAY,
     "ablation": tuple(ABLATION),
     "tune": ("cn", "gamo"),
@@ -350,9 +353,25 @@ def make(method, condition, settings, table=METHODS):
         extras = RECIPES.get(name, BEST)
     if condition == "ablation":
         name, extras = "gamo", ABLATION[name]
-    if condition == "tune":
-        extras = parse_parameters(text)
-    return table[name](replace(settings, extras=extras))
+    if condition != "tune":
+        return table[name](replace(settings, extras=extras))
+    return tuned(name, parse_parameters(text), settings, table)
+
+
+def tuned(name, parameters, settings, table):
+    """A method with some parameters changed; those it does not take raise."""
+    if table is METHODS:
+        model = table[name](replace(settings, extras=parameters))
+        network = network_of(model)
+    else:
+        model = table[name](settings)
+        network = getattr(model, "sampler", model)
+        network.set_params(**parameters)
+    found = network.get_params()
+    ignored = [k for k, v in parameters.items() if k not in found or found[k] != v]
+    if ignored:
+        raise ValueError(f"{name!r} sets {', '.join(ignored)} by itself.")
+    return model
 
 
 def check_methods(methods, condition, table):
@@ -391,14 +410,17 @@ def parse_parameters(text):
 
 def m_updates(model):
     """Number of M's updates in the fitted network of a model."""
-    network = model
-    while isinstance(network, Pipeline) or hasattr(network, "estimator"):
-        is_pipeline = isinstance(network, Pipeline)
-        network = network[-1] if is_pipeline else network.estimator
-    parameters = network.get_params()
+    parameters = network_of(model).get_params()
     alternating = parameters.get("generator") and parameters["schedule"] != "joint"
     # `plain` and `game` let max_rounds alone end a fit.
     return parameters["max_rounds"] * (2 if alternating else 1)
+
+
+def network_of(model):
+    """The GAMOClassifier or DOSClassifier in a model."""
+    while isinstance(model, Pipeline) or hasattr(model, "estimator"):
+        model = model[-1] if isinstance(model, Pipeline) else model.estimator
+    return model
 
 
 def did_nothing(model):

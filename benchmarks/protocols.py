@@ -1,10 +1,12 @@
 """Protocols: their data, their settings and length, and one run of one method."""
 
 import csv
+import hashlib
 import math
 import platform
 import time
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,6 +28,8 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.preprocessing import StandardScaler, label_binarize
 from sklearn.utils import Bunch
 from threadpoolctl import threadpool_limits
+
+import gamo_sampler
 
 from . import methods, rows, toy
 
@@ -82,8 +86,19 @@ class Job:
 
 def versions():
     return {name: version(name) for name in PACKAGES} | {
-        "python": platform.python_version()
+        "python": platform.python_version(),
+        "source": source_digest(),
     }
+
+
+@cache
+def source_digest():
+    """Of the package's modules: rows of one version need not be of one code."""
+    package = Path(gamo_sampler.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def table_of(protocol):
@@ -145,7 +160,7 @@ def run(job):
 
 def run_split(job):
     data = load(job.protocol, job.seed, job.data_home)
-    if job.condition == "tune":
+    if job.condition == "tune" or job.seed >= TUNING_SEEDS_FROM:
         data = validation_split(data, job.seed)
     model = methods.make(job.method, job.condition, split_settings(job, data))
     start = time.perf_counter()
@@ -325,7 +340,8 @@ LEARNERS = {
 def run_table(job):
     """One sampler on one table: a row per learner, means over the folds."""
     X, y, family = load_table(job.protocol.split("/", 1)[1], job.data_home)
-    splits = StratifiedKFold(N_FOLDS, shuffle=True, random_state=job.seed)
+    n_folds = min(N_FOLDS, min(class_counts(y).values()))
+    splits = StratifiedKFold(n_folds, shuffle=True, random_state=job.seed)
     folds = [run_fold(job, X, y, *split) for split in splits.split(X, y)]
     return [table_row(job, learner, family, len(y), folds) for learner in LEARNERS]
 

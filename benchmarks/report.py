@@ -41,7 +41,7 @@ def write_reports(rows, folder):
         (folder / f"{name}.rst").write_text(table(name, group))
         if can_plot:
             for metric in METRICS:
-                plot_ranks(units(group, metric), folder / f"{name}_{metric}.png")
+                plot_ranks(cells(group, metric), folder / f"{name}_{metric}.png")
 
 
 def grouped(rows):
@@ -66,13 +66,19 @@ def unit(row):
     return row["seed"]
 
 
-def units(group, metric):
-    """Mean score, one line per unit and one column per method.
+def cells(group, metric):
+    """Scores, one line per unit, protocol and seed, and one column per method."""
+    index = ["unit", "protocol", "seed"]
+    return group.pivot(index=index, columns="method", values=metric)
+
+
+def units(scores):
+    """Mean scores per unit, of those cells' lines that all columns have.
 
     Of tables, sets are averaged over seeds, then families over their sets.
     """
-    sets = group.groupby(["unit", "protocol", "method"])[metric].mean()
-    return sets.groupby(["unit", "method"]).mean().unstack("method")
+    sets = scores.dropna().groupby(["unit", "protocol"]).mean()
+    return sets.groupby("unit").mean()
 
 
 # Statistics ---------------------------------------------------------------
@@ -85,7 +91,7 @@ def paired_tests(scores, method):
     """
     if method == REFERENCE or REFERENCE not in scores:
         return np.nan, np.nan
-    pairs = scores[[method, REFERENCE]].dropna()
+    pairs = units(scores[[method, REFERENCE]])
     differences = (pairs[method] - pairs[REFERENCE]).to_numpy()
     if len(pairs) < 2 or not differences.any():
         return np.nan, np.nan
@@ -96,13 +102,13 @@ def paired_tests(scores, method):
 
 def mean_ranks(scores):
     """Mean rank per method, 1 is best, over the units that have all methods."""
-    complete = scores.dropna()
+    complete = units(scores)
     return complete.rank(axis=1, ascending=False).mean()
 
 
 def friedman(scores):
     """p value of Friedman's test that all methods are alike; nan where too few."""
-    complete = scores.dropna()
+    complete = units(scores)
     if complete.shape[1] < 3 or len(complete) < 2:
         return np.nan
     return stats.friedmanchisquare(*complete.to_numpy().T).pvalue
@@ -128,9 +134,10 @@ def cliques(ranks, distance):
 
 def table(name, group):
     """A reStructuredText list-table, one line per method, the best GM first."""
-    per_metric = {metric: units(group, metric) for metric in METRICS}
+    per_metric = {metric: cells(group, metric) for metric in METRICS}
     ranks = {metric: mean_ranks(scores) for metric, scores in per_metric.items()}
-    order = group.groupby("method")["gm"].mean().sort_values(ascending=False).index
+    mean_gm = {m: units(per_metric["gm"][[m]])[m].mean() for m in per_metric["gm"]}
+    order = sorted(mean_gm, key=mean_gm.get, reverse=True)
     lines = [HEADER]
     for method in order:
         own = group[group["method"] == method]
@@ -139,15 +146,16 @@ def table(name, group):
 
 
 def line(method, own, per_metric, ranks):
-    cells = [method, str(len(own))]
+    found = [method, str(len(own))]
     for metric in METRICS:
-        spread = per_metric[metric][method]
+        spread = units(per_metric[metric][[method]])[method]
+        in_training = units(cells(own, f"train_{metric}"))[method]
         deviation = f" ± {spread.std():.3f}" if spread.count() > 1 else ""
-        cells.append(f"{spread.mean():.3f}{deviation}")
-        cells.append(f"{own[f'train_{metric}'].mean():.3f}")
+        found.append(f"{spread.mean():.3f}{deviation}")
+        found.append(f"{in_training.mean():.3f}")
     for metric in METRICS:
-        cells += map(number, paired_tests(per_metric[metric], method))
-    return cells + [number(ranks[metric][method]) for metric in METRICS]
+        found += map(number, paired_tests(per_metric[metric], method))
+    return found + [f"{ranks[metric][method]:.2f}" for metric in METRICS]
 
 
 def number(value):
@@ -169,13 +177,17 @@ def list_table(title, lines):
 
 
 def footnote(per_metric):
-    text = ["", "Mean ± standard deviation; p values are paired, against gamo."]
+    text = [
+        "",
+        "Mean ± standard deviation over seeds or families, of a method's own runs; "
+        "p values are paired, against gamo, on the runs that both have.",
+    ]
     for metric, scores in per_metric.items():
-        n_complete = len(scores.dropna())
         p = number(friedman(scores)) or "none"
         text.append(
-            f"{METRICS[metric]}: {n_complete} of {len(scores)} seeds or families have "
-            f"all methods and are ranked; Friedman's p: {p}."
+            f"{METRICS[metric]}: {len(scores.dropna())} of {len(scores)} sets and "
+            f"seeds have all methods; ranked are the {len(units(scores))} seeds or "
+            f"families of these. Friedman's p: {p}."
         )
     return "\n".join(text) + "\n"
 
@@ -187,10 +199,10 @@ def plot_ranks(scores, path):
     """Critical-difference plot: methods on their mean ranks, bars join equals."""
     from matplotlib.figure import Figure
 
-    complete = scores.dropna()
+    complete = units(scores)
     if complete.shape[1] < 3 or len(complete) < 2:
         return
-    ranks = mean_ranks(complete).sort_values()
+    ranks = mean_ranks(scores).sort_values()
     distance = critical_difference(len(ranks), len(complete))
     figure = Figure(figsize=(7, 1.2 + 0.25 * len(ranks)), layout="constrained")
     ax = figure.subplots()

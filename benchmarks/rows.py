@@ -37,7 +37,8 @@ class Writer:
     Parameters
     ----------
     path : str or Path
-        The file, made where there is none. A half-written last line is cut off.
+        The file, made where there is none. A half-written last line is cut off, so
+        no other process may be writing to it.
     """
 
     def __init__(self, path):
@@ -56,4 +57,6 @@ class Writer:
     def _cut_off_half_a_line(self):
         with self.path.open("a+b") as file:
             file.seek(0)
-            file.truncate(file.read().rfind(b"\n") + 1)
+            text = file.read()
+            if not text.endswith(b"\n"):
+                file.truncate(text.rfind(b"\n") + 1)

@@ -235,6 +235,31 @@ def test_parameters_to_tune_come_with_the_name():
     assert model.beta_1 == 0.9
 
 
+@pytest.mark.parametrize(
+    ("method", "table", "message"),
+    [
+        ("smote:k_neighbours=1", methods.SAMPLERS, "Invalid parameter 'k_neighbours'"),
+        ("none:x=1", methods.SAMPLERS, "Invalid parameter 'x'"),
+        ("gamo_no_d:discriminator='auto'", methods.METHODS, "sets discriminator by"),
+    ],
+)
+def test_parameters_that_would_be_ignored_raise(method, table, message):
+    with pytest.raises(ValueError, match=message):
+        methods.make(method, "tune", settings(), table)
+
+
+def test_parameters_of_over_samplers_are_theirs():
+    model = methods.make("smote:k_neighbors=2", "tune", settings(), methods.SAMPLERS)
+    assert model.sampler.k_neighbors == 2
+
+
+def test_seeds_of_100_and_up_score_validation_rows(small_images):
+    job = protocols.Job("mnist", "paper", "least_squares", "cn", 100, rounds=3)
+    data = protocols.load("mnist", 100, None)
+    expected = len(protocols.validation_split(data, 100).y_test)
+    assert protocols.run(job)[0]["n_test"] == expected != len(data.y_test)
+
+
 def test_tuning_does_not_look_at_test_rows(small_images):
     job = protocols.Job("mnist", "tune", "least_squares", "cn", 100, rounds=3)
     data = protocols.load("mnist", 100, None)
@@ -387,7 +412,7 @@ def test_means_tests_and_ranks_of_a_table(tmp_path):
     t = stats.ttest_rel([0.8, 0.82, 0.81, 0.85], [0.88, 0.87, 0.89, 0.86]).pvalue
     cells = ["4", "0.820 ± 0.022", "1.000", "0.820 ± 0.022", "1.000"]
     # Four differences of one sign: 2 / 2^4.
-    cells += [f"{t:.2g}", "0.12", f"{t:.2g}", "0.12", "2.8", "2.8"]
+    cells += [f"{t:.2g}", "0.12", f"{t:.2g}", "0.12", "2.75", "2.75"]
     assert text.split("   * - cn\n")[1].split("\n\n")[0] == "\n".join(
         f"     - {cell}" for cell in cells
     )
@@ -396,7 +421,7 @@ def test_means_tests_and_ranks_of_a_table(tmp_path):
 def test_ranks_and_tests_take_complete_pairs_only():
     found = [*hand_made(), result("cn", 9, 1.0)]
     [(_, group)] = report.grouped(found)
-    scores = report.units(group, "gm")
+    scores = report.cells(group, "gm")
     assert len(scores) == 5
     ranks = report.mean_ranks(scores)
     assert ranks.to_dict() == {"cn": 2.75, "gamo": 1.0, "smote": 2.25}
@@ -406,8 +431,15 @@ def test_ranks_and_tests_take_complete_pairs_only():
     assert np.isnan(report.paired_tests(scores.drop(columns="gamo"), "cn")).all()
 
 
+def as_cells(scores):
+    index = [(seed, "mnist", seed) for seed in range(len(scores))]
+    names = ["unit", "protocol", "seed"]
+    return scores.set_axis(pd.MultiIndex.from_tuples(index, names=names))
+
+
 def test_ties_and_constant_differences():
     scores = pd.DataFrame({"cn": [0.5, 0.5], "gamo": [0.5, 0.5], "smote": [0.75, 0.75]})
+    scores = as_cells(scores)
     assert np.isnan(report.paired_tests(scores, "cn")).all()
     assert report.paired_tests(scores, "smote")[0] == 0
     assert report.mean_ranks(scores)["cn"] == 2.5
@@ -426,12 +458,29 @@ def test_families_count_once():
     ]
     [(name, group)] = report.grouped(found)
     assert name == "tabular_paper_least_squares_forest"
-    scores = report.units(group, "gm")
+    scores = report.units(report.cells(group, "gm"))
     assert scores["none"].round(6).to_dict() == {"car": 0.405, "yeast": 0.605}
+
+
+def test_a_set_that_a_method_lacks_counts_for_none_of_those_compared():
+    found = [
+        result(method, 0, gm, f"tabular/{name}", "yeast", "forest")
+        for method, name, gm in [
+            ("none", "yeast1", 0.8),
+            ("none", "yeast2", 0.2),
+            ("gamo", "yeast1", 0.8),
+        ]
+    ]
+    [(_, group)] = report.grouped(found)
+    scores = report.cells(group, "gm")
+    assert report.mean_ranks(scores).to_dict() == {"gamo": 1.5, "none": 1.5}
+    assert report.units(scores).loc["yeast"].to_dict() == {"gamo": 0.8, "none": 0.8}
+    assert report.units(scores[["none"]]).loc["yeast", "none"] == 0.5
 
 
 def test_friedman_and_critical_difference():
     scores = pd.DataFrame({"a": [3.0, 3, 3], "b": [2.0, 2, 2], "c": [1.0, 1, 1]})
+    scores = as_cells(scores)
     # All agree: chi-squared of n (k - 1) = 6 with 2 degrees of freedom.
     assert report.friedman(scores) == pytest.approx(np.exp(-3))
     # Demšar (2006): q = 2.569 for four methods, 14 sets.
