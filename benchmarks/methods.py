@@ -48,6 +48,10 @@ class Settings:
         return min(5, min(self.counts.values()) - 1)
 
 
+def _without(parameters, name):
+    return {key: value for key, value in parameters.items() if key != name}
+
+
 # Networks -----------------------------------------------------------------
 
 
@@ -70,12 +74,22 @@ def game(s, **own):
         "max_iter": rounds,
         "max_rounds": rounds,
     }
+    turn = s.network.get("rounds_per_epoch")
+    if turn and not joint:
+        parameters["rounds_per_epoch"] = -(-turn // 2)
     return GAMOClassifier(**s.network | parameters | own)
 
 
 def as_published(s):
     """The published settings, with the rounds of the protocol."""
-    shared = ("loss", "image_shape", "feature_extractor", "random_state", "device")
+    shared = (
+        "loss",
+        "image_shape",
+        "feature_extractor",
+        "rounds_per_epoch",
+        "random_state",
+        "device",
+    )
     parameters = {name: s.network[name] for name in shared if name in s.network}
     length = {"max_iter": s.rounds, "max_rounds": s.rounds}
     return GAMOClassifier(**published("mnist") | parameters | length | s.extras)
@@ -106,7 +120,8 @@ def dos(s):
     from gamo_sampler.baselines import DOSClassifier
 
     length = {"max_iter": s.rounds, "max_rounds": s.rounds}
-    return DOSClassifier(**s.network | length | s.extras)
+    network = _without(s.network, "rounds_per_epoch")
+    return DOSClassifier(**network | length | s.extras)
 
 
 # Samplers -----------------------------------------------------------------
@@ -155,10 +170,6 @@ def published_sampler(s):
     length = {"max_iter": PUBLISHED_ROUNDS, "max_rounds": PUBLISHED_ROUNDS}
     shared = {"image_shape": None} | length
     return game_sampler(s, **_without(published("mnist"), "loss") | shared)
-
-
-def _without(parameters, name):
-    return {key: value for key, value in parameters.items() if key != name}
 
 
 # Estimators ---------------------------------------------------------------

@@ -236,8 +236,11 @@ def split_settings(job, data):
     rounds = epochs * math.ceil(len(data.y_train) / methods.ROWS_PER_UPDATE)
     if name == "toy":
         rounds = TOY_ROUNDS
+    network = SETTINGS[name] | shared | {"image_shape": data.image_shape}
+    if network.get("feature_extractor"):  # turns of F and M, as many for every method
+        network["rounds_per_epoch"] = -(-(job.rounds or rounds) // epochs)
     return methods.Settings(
-        network=SETTINGS[name] | shared | {"image_shape": data.image_shape},
+        network=network,
         rounds=job.rounds or rounds,
         counts=class_counts(data.y_train),
     )

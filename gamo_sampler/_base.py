@@ -116,6 +116,7 @@ class BaseGAMO(BaseEstimator):
         "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "max_rounds": [Interval(Integral, 1, None, closed="left"), None],
+        "rounds_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
@@ -154,6 +155,7 @@ class BaseGAMO(BaseEstimator):
         hidden_layer_sizes="auto",
         max_iter=100,
         max_rounds=1000,
+        rounds_per_epoch=None,
         batch_size=32,
         learning_rate=1e-3,
         beta_1=0.5,
@@ -188,6 +190,7 @@ class BaseGAMO(BaseEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.max_iter = max_iter
         self.max_rounds = max_rounds
+        self.rounds_per_epoch = rounds_per_epoch
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.beta_1 = beta_1
@@ -293,6 +296,7 @@ class BaseGAMO(BaseEstimator):
             label_smoothing=self.label_smoothing,
             latent_dim=self.latent_dim,
             batch_size=self.batch_size,
+            rounds_per_epoch=self.rounds_per_epoch,
             rng=rng,
             device=self.device_,
         )

@@ -74,10 +74,14 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         width, and half the last one. "auto" takes the power of two at or above
         twice the number of features, between 32 and 256, and half of it.
     max_iter : int, default=100
-        Number of epochs. An epoch is ceil(n_samples / batch_size) rounds.
+        Number of epochs, of `rounds_per_epoch` rounds each.
     max_rounds : int or None, default=1000
         Greatest number of rounds in the whole fit, which ends it before `max_iter`
         on more than a few hundred rows. None is no limit.
+    rounds_per_epoch : int or None, default=None
+        Rounds of an epoch, u and v of Algorithm 1: F where there is one learns on so
+        many minibatches, then the game on F(X) has so many rounds. None is
+        ceil(n_samples / batch_size), a pass over the rows.
     batch_size : int, default=32
         Real rows, and generated rows, per round.
     learning_rate : float, default=1e-3

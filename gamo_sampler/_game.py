@@ -90,13 +90,14 @@ class Game:
     label_smoothing: float
     latent_dim: int
     batch_size: int
+    rounds_per_epoch: int | None  # u = v of Algorithm 1; None: a pass over the rows
     rng: torch.Generator
     device: torch.device
 
     def __post_init__(self):
         self.n = len(self.y)
         self.batch_size = min(self.batch_size, self.n)
-        self.rounds_per_epoch = -(-self.n // self.batch_size)
+        self.rounds_per_epoch = self.rounds_per_epoch or -(-self.n // self.batch_size)
         classes = self.n_generated.nonzero()[:, 0]
         members = [(self.y == i).nonzero()[:, 0] for i in classes]
         self.members = torch.cat([*members, classes[:0]])

@@ -21,6 +21,7 @@ _PUBLISHED = {
     "hidden_layer_sizes": (256, 128),
     "max_iter": 89,
     "max_rounds": None,
+    "rounds_per_epoch": None,
     "batch_size": 32,
     "learning_rate": 2e-4,
     "beta_1": 0.5,

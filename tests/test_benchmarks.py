@@ -260,6 +260,15 @@ def test_seeds_of_100_and_up_score_validation_rows(small_images):
     assert protocols.run(job)[0]["n_test"] == expected != len(data.y_test)
 
 
+@pytest.mark.parametrize("name", ["cn", "oversample", "gamo", "gamo_published"])
+def test_f_and_m_take_as_many_turns_with_every_method(small_images, name):
+    job = protocols.Job("fashion_mnist", "paper", "least_squares", name, 0, rounds=40)
+    data = protocols.load("fashion_mnist", 0, None)
+    settings = protocols.split_settings(job, data)
+    model = methods.make(name, "paper", settings).fit(data.X_train, data.y_train)
+    assert methods.network_of(model).n_iter_ == 20
+
+
 def test_tuning_does_not_look_at_test_rows(small_images):
     job = protocols.Job("mnist", "tune", "least_squares", "cn", 100, rounds=3)
     data = protocols.load("mnist", 100, None)

@@ -309,6 +309,32 @@ def test_no_tensor_of_batch_times_rows_times_features():
         assert 2 * 8 * 300 <= shapes.largest < 8 * 10 * 300
 
 
+@pytest.mark.parametrize("feature_extractor", [None, "conv"])
+def test_an_epoch_has_the_rounds_that_are_asked_for(table, feature_extractor):
+    """Fewer or more than a pass over the rows; F gets as many minibatches."""
+    n_rows = len(table[1])
+    for rounds in (3, 2 * n_rows):
+        game = make_game(
+            *table, rounds_per_epoch=rounds, feature_extractor=feature_extractor
+        )
+        steps = dict.fromkeys("FM", 0)
+
+        def count(name, player, steps=steps):
+            step = player.step
+
+            def counted(loss):
+                steps[name] += 1
+                step(loss)
+
+            player.step = counted
+
+        count("M", game.M)
+        if game.F:
+            count("F", game.F)
+        assert len(list(game.epochs(2 * rounds))) == 2
+        assert steps == {"M": 2 * rounds, "F": 2 * rounds if game.F else 0}
+
+
 def test_lesson_with_margins_class_weights_and_mixup(table):
     """M's loss by hand: scores + margin, weights by label, mixed rows and labels."""
     X, y = table
