@@ -277,6 +277,7 @@ SAMPLERS: dict[str, Callable] = {
     "adasyn": lambda s: OrNothing(adasyn(s)),
     "cgan": cgan,
     "gamo_no_d": lambda s: game_sampler(s, discriminator=None),
+    "gamo_untrained": lambda s: game_sampler(s, max_rounds=1),
     "gamo": game_sampler,
     "gamo_published": published_sampler,
 }

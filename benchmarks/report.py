@@ -204,7 +204,7 @@ def plot_ranks(scores, path):
         return
     ranks = mean_ranks(scores).sort_values()
     distance = critical_difference(len(ranks), len(complete))
-    figure = Figure(figsize=(7, 1.2 + 0.25 * len(ranks)), layout="constrained")
+    figure = Figure(figsize=(7, 1.5 + 0.25 * len(ranks)), layout="constrained")
     ax = figure.subplots()
     height = np.arange(1, len(ranks) + 1)
     ax.hlines(height, 1, ranks, color="0.85", lw=1)
@@ -214,6 +214,7 @@ def plot_ranks(scores, path):
         ax.plot(ends, [height[last] + 0.35] * 2, color="tab:red", lw=2.5)
     ax.set_yticks(height, ranks.index)
     ax.invert_yaxis()
+    ax.set_title(path.stem.replace("_", " "))
     ax.set_xlabel(
         f"mean rank over {len(complete)}; critical difference {distance:.2f} "
         "(Nemenyi, .05)"
