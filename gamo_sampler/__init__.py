@@ -1,8 +1,9 @@
 """Generative adversarial minority oversampling for scikit-learn users."""
 
 from ._classifier import GAMOClassifier
+from ._features import GAMOFeatures
 from ._published import published
 from ._sampler import GAMOSampler
 from ._version import __version__
 
-__all__ = ["GAMOClassifier", "GAMOSampler", "__version__", "published"]
+__all__ = ["GAMOClassifier", "GAMOFeatures", "GAMOSampler", "__version__", "published"]

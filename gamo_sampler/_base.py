@@ -393,6 +393,7 @@ class BaseGAMO(BaseEstimator):
 
     def _keep(self, game, X):
         """Networks at rest on the CPU, and the rows that G mixes."""
+        self._n_features_out = game.real(torch.zeros(1, dtype=torch.long)).shape[1]
         for network in self._networks().values():
             network.cpu().eval().requires_grad_(False)
         self._lots = replace(game.lots, device=torch.device("cpu"))

@@ -12,12 +12,13 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks as parametrize_with_sklearn_checks,
 )
 
-from gamo_sampler import GAMOClassifier, GAMOSampler
+from gamo_sampler import GAMOClassifier, GAMOFeatures, GAMOSampler
 
 ESTIMATORS = [
     GAMOClassifier(max_iter=20, random_state=0),
     GAMOClassifier(max_iter=20, generator=None, random_state=0),
     GAMOClassifier(max_iter=30, feature_extractor="conv", random_state=0),
+    GAMOFeatures(GAMOClassifier(max_iter=2, feature_extractor="conv", random_state=0)),
     GAMOSampler(max_iter=2, random_state=0),
     GAMOSampler(max_iter=2, neighborhood=None, random_state=0),
 ]

@@ -6,13 +6,14 @@ from pathlib import Path
 import gamo_sampler
 
 ALLOWED = {
-    "__init__": {"_classifier", "_published", "_sampler", "_version"},
+    "__init__": {"_classifier", "_features", "_published", "_sampler", "_version"},
     "__main__": {"__init__", "_images"},
     "_base": {"_build", "_game", "_images", "_losses", "_networks", "_torch", "_watch"},
     "_build": {"_networks"},
     "_classifier": {"_base", "_docs", "_images"},
     "_docs": set(),
     "_draws": {"_losses", "_networks", "_torch"},
+    "_features": {"_classifier"},
     "_frames": set(),
     "_game": {"_draws", "_losses", "_torch"},
     "_images": set(),
@@ -87,6 +88,7 @@ def test_imports_follow_the_map():
 def test_public_names():
     assert set(gamo_sampler.__all__) == {
         "GAMOClassifier",
+        "GAMOFeatures",
         "GAMOSampler",
         "__version__",
         "published",
