@@ -60,7 +60,7 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     ...     [
     ...         ("features", GAMOFeatures(random_state=0)),
     ...         ("gamo", GAMOSampler(random_state=0)),
-    ...         ("clf", SVC()),
+    ...         ("clf", SVC(random_state=0)),
     ...     ]
     ... )
     >>> model.fit(X, y).predict(X[:3])
