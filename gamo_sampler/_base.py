@@ -25,9 +25,9 @@ from ._images import as_rows, check_image_shape
 from ._losses import CRITERIA, DECEPTIONS
 from ._networks import ConvexGenerator
 from ._torch import (
-    BLOCK,
     Rows,
     Scaling,
+    block_size,
     private_random_state,
     process_rng,
     resolve_device,
@@ -377,7 +377,7 @@ class BaseGAMO(BaseEstimator):
     def _check_outputs(self, X, epoch):
         """Weights may be finite and yet overflow in use."""
         check_weights(self._networks(), epoch)
-        finite = np.isfinite(self._probabilities(X[:BLOCK])).all()
+        finite = np.isfinite(self._probabilities(X[: block_size(X.shape[1])])).all()
         check_finite({"classifier": finite}, epoch)
 
     def _report(self, bar, record):
@@ -485,7 +485,7 @@ class BaseGAMO(BaseEstimator):
         device = next(self.classifier_.parameters()).device
         blocks = []
         with workspace(), torch.no_grad():
-            for block in gen_batches(len(X), BLOCK):
+            for block in gen_batches(len(X), block_size(X.shape[1])):
                 x = self._scaling.forward(X[block]).to(device)
                 for network in networks:
                     x = network(x)

@@ -17,7 +17,8 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
     feature_extractor : {"conv"}, callable or None, default=None
         F, which maps rows to the space in which the game is played. None plays
         on the rows themselves. "conv" is two convolutions and a dense layer for
-        images, the dense layer alone for rows without `image_shape`. An epoch
+        images, three from 33 pixels on and one more for each doubling of the size, and
+        the dense layer alone for rows without `image_shape`. An epoch
         with F trains F through a fixed M first, then plays on F(X).%(f)s
     image_shape : tuple of 3 int, default=None
         (channels, height, width), for rows that are images. Images share one

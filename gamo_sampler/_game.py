@@ -18,7 +18,7 @@ from ._losses import (
     one_hot,
     realism_loss,
 )
-from ._torch import BLOCK, upload
+from ._torch import block_size, upload
 
 LOSSES = ("f", "m_real", "m_generated", "d_real", "d_generated", "g_m", "g_d")
 
@@ -96,6 +96,7 @@ class Game:
 
     def __post_init__(self):
         self.n = len(self.y)
+        self.block = block_size(self.rows.n_features)
         self.batch_size = min(self.batch_size, self.n)
         self.rounds_per_epoch = self.rounds_per_epoch or -(-self.n // self.batch_size)
         classes = self.n_generated.nonzero()[:, 0]
@@ -276,7 +277,7 @@ class Game:
         if self.F and self.features is not None:
             self.features = self._through_f(self.features)
         if self.G:
-            blocks = self.members.split(BLOCK)
+            blocks = self.members.split(self.block)
             self.pool = torch.cat([self.real(block) for block in blocks])
             if self.sees_clearly():
                 self.G.network.locate(self.pool)
@@ -287,7 +288,7 @@ class Game:
             return True
         x = self.features
         if x is None:
-            x = self.real(torch.arange(min(self.n, BLOCK)))
+            x = self.real(torch.arange(min(self.n, self.block)))
         pool = self.pool if self.G else x
         return bool(x.isfinite().all() and pool.isfinite().all())
 
@@ -301,7 +302,7 @@ class Game:
     def _through_f(self, x):
         with torch.no_grad():
             # A clone each: a user's F may work in place.
-            return torch.cat([self.F(block.clone()) for block in x.split(BLOCK)])
+            return torch.cat([self.F(block.clone()) for block in x.split(self.block)])
 
     # Epochs ---------------------------------------------------------------
 

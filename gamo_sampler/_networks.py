@@ -5,6 +5,8 @@ generator `rng` of the run. Networks return scores: softmax and sigmoid belong
 to the game.
 """
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -95,18 +97,30 @@ def unconstrained(n_in, n_out, sizes, rng):
     return nn.Sequential(trunk, linear(code, n_out, rng))
 
 
+def n_halvings(height, width):
+    """How often an image is halved, at least twice, until it has 8 pixels or less."""
+    return max(2, math.ceil(math.log2(max(height, width) / 8)))
+
+
 def conv_features(image_shape, n_out, rng):
-    """F for images: two convolutions of 5 x 5, each halving the size."""
+    """F for images: convolutions of 5 x 5, each halving the size.
+
+    Two for images of up to 32 pixels, as published, and one more for each doubling
+    of the size: three for 64 pixels, five for 224.
+    """
     channels, height, width = image_shape
+    layers = []
+    for _ in range(n_halvings(height, width)):
+        layers += [
+            conv(channels, 32, 5, rng),
+            nn.LeakyReLU(LEAK),
+            nn.AvgPool2d(2, ceil_mode=True),
+        ]
+        channels, height, width = 32, -(-height // 2), -(-width // 2)
     network = nn.Sequential(
-        conv(channels, 32, 5, rng),
-        nn.LeakyReLU(LEAK),
-        nn.AvgPool2d(2, ceil_mode=True),
-        conv(32, 32, 5, rng),
-        nn.LeakyReLU(LEAK),
-        nn.AvgPool2d(2, ceil_mode=True),
+        *layers,
         nn.Flatten(),
-        linear(32 * -(-height // 4) * -(-width // 4), n_out, rng),
+        linear(channels * height * width, n_out, rng),
         nn.Tanh(),
     )
     # The layout in which convolutions of few channels are fastest on a CPU.

@@ -10,7 +10,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, gen_batches
 
 MAX_RESIDENT_ROWS = 2**17
+MAX_RESIDENT_VALUES = 2**28
 BLOCK = 4096
+BLOCK_VALUES = 2**22
 
 _process_rng = threading.RLock()
 
@@ -29,6 +31,11 @@ def resolve_device(device):
             f"device={str(device)!r} cannot be used here ({error}); "
             "use device='auto' or device='cpu'."
         ) from error
+
+
+def block_size(n_features):
+    """Rows that go through a network at once: fewer where they are large images."""
+    return max(1, min(BLOCK, BLOCK_VALUES // n_features))
 
 
 def upload(tensor, device):
@@ -131,16 +138,17 @@ class Scaling:
 class Rows:
     """Scaled rows of an array, by index.
 
-    Up to MAX_RESIDENT_ROWS rows live on the device; a longer array stays where
-    the caller has it and gives minibatches.
+    Up to MAX_RESIDENT_ROWS rows and MAX_RESIDENT_VALUES values live on the device; a
+    larger array stays where the caller has it, be it a file, and gives minibatches.
     """
 
     def __init__(self, X, scaling, device):
         self.X = X
         self.scaling = scaling
         self.device = device
+        self.n_features = X.shape[1]
         self.resident = None
-        if len(X) <= MAX_RESIDENT_ROWS:
+        if len(X) <= MAX_RESIDENT_ROWS and X.size <= MAX_RESIDENT_VALUES:
             self.resident = scaling.forward(X).to(device)
 
     def __getitem__(self, index):

@@ -186,3 +186,28 @@ def test_a_backbone_by_a_builder(images, builder):
     features = GAMOFeatures(game).fit(X, y)
     assert features.transform(X).shape[0] == len(X)
     assert np.isfinite(features.transform(X)).all()
+
+
+@pytest.mark.parametrize("size", [64, 224])
+def test_larger_images(size):
+    rng = np.random.RandomState(0)
+    y = np.repeat([0, 1], [8, 4])
+    X = rng.randint(256, size=(12, size, size, 3), dtype=np.uint8)
+    game = GAMOClassifier(
+        feature_extractor="conv", max_iter=1, batch_size=4, random_state=0
+    )
+    features = GAMOFeatures(game).fit(X, y).transform(X)
+    assert features.shape == (12, 512)
+    assert np.isfinite(features).all()
+
+
+def test_images_in_a_file_are_read_by_minibatch(images, game, tmp_path, monkeypatch):
+    X, y = images
+    X = X.astype(np.uint8)
+    in_file = np.memmap(tmp_path / "X", np.uint8, "w+", shape=X.shape)
+    in_file[:] = X
+    expected = GAMOFeatures(game).fit(X, y).transform(X)
+    monkeypatch.setattr("gamo_sampler._torch.MAX_RESIDENT_VALUES", 64)
+    monkeypatch.setattr("gamo_sampler._torch.BLOCK_VALUES", 64 * 50)
+    features = GAMOFeatures(game).fit(in_file, y)
+    np.testing.assert_allclose(features.transform(in_file), expected, atol=1e-6)

@@ -211,3 +211,13 @@ def test_conv_features_of_odd_sizes(rng):
     for shape in [(1, 8, 8), (3, 9, 7), (1, 1, 1)]:
         f = networks.conv_features(shape, 16, rng)
         assert f(torch.zeros(2, *shape)).shape == (2, 16)
+
+
+@pytest.mark.parametrize(
+    ("size", "halvings", "left"), [(28, 2, 7), (32, 2, 8), (64, 3, 8), (224, 5, 7)]
+)
+def test_conv_features_grow_with_the_image(rng, size, halvings, left):
+    f = networks.conv_features((3, size, size), 16, rng)
+    assert sum(type(layer) is torch.nn.Conv2d for layer in f) == halvings
+    assert f[-2].in_features == 32 * left * left
+    assert f(torch.zeros(2, 3, size, size)).shape == (2, 16)

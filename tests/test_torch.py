@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gamo_sampler._torch import Rows, Scaling, resolve_device
+from gamo_sampler._torch import Rows, Scaling, block_size, resolve_device
 
 CPU = torch.device("cpu")
 
@@ -51,14 +51,21 @@ def test_constant_images_do_not_divide_by_zero():
     assert (Scaling.of_images(X).forward(X) == 0).all()
 
 
-def test_long_arrays_give_the_same_rows(monkeypatch):
+@pytest.mark.parametrize("limit", ["MAX_RESIDENT_ROWS", "MAX_RESIDENT_VALUES"])
+def test_large_arrays_give_the_same_rows(monkeypatch, limit):
     X = np.random.default_rng(0).normal(size=(50, 3))
     X.flags.writeable = False
     scaling = Scaling.of_rows(X)
     index = torch.tensor([4, 4, 30])
     resident = Rows(X, scaling, CPU)
-    monkeypatch.setattr("gamo_sampler._torch.MAX_RESIDENT_ROWS", 49)
+    monkeypatch.setattr(f"gamo_sampler._torch.{limit}", 49)
     streamed = Rows(X, scaling, CPU)
     assert resident.resident is not None
     assert streamed.resident is None
     assert torch.equal(resident[index], streamed[index])
+
+
+def test_blocks_of_large_images_have_fewer_rows():
+    assert block_size(30) == block_size(784) == 4096
+    assert block_size(3 * 224 * 224) == 27
+    assert block_size(10**9) == 1
