@@ -21,7 +21,8 @@ from ._torch import run_generator
 @documented(
     f=""" The
         resampled rows are then F's features: a pipeline skips samplers when it
-        predicts, so a later step would get raw rows there. Resample with
+        predicts, so a later step would get raw rows there. Put a
+        :class:`GAMOFeatures` in front of the sampler in place of it, or resample with
         `fit_resample`, train on the features, and predict on those that
         `extract_features` gives."""
 )
