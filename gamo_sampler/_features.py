@@ -7,7 +7,7 @@ from sklearn.base import (
     _fit_context,
     clone,
 )
-from sklearn.utils._param_validation import HasMethods
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import GAMOClassifier
@@ -22,7 +22,7 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     Parameters
     ----------
-    classifier : GAMOClassifier, default=None
+    classifier : GAMOClassifier or FrozenEstimator, default=None
         The game that F is trained in; a clone of it is fitted. None is a
         ``GAMOClassifier(feature_extractor="conv")``. A fitted one that is to be used
         as it is comes with ``prefit=True``, or, where the transformer is cloned, as
@@ -68,7 +68,7 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     """
 
     _parameter_constraints: dict = {
-        "classifier": [HasMethods(["fit", "extract_features"]), None],
+        "classifier": [GAMOClassifier, FrozenEstimator, None],
         "image_shape": ["array-like", None],
         "prefit": ["boolean"],
         "random_state": ["random_state"],
@@ -98,11 +98,10 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self : GAMOFeatures
             The fitted transformer.
         """
-        classifier = self._unfitted_or_prefit()
-        if self.prefit:
-            check_is_fitted(classifier)
+        if self.prefit or isinstance(self.classifier, FrozenEstimator):
+            classifier = self._fitted_classifier(X)
         else:
-            classifier.fit(X, y)
+            classifier = self._unfitted_classifier().fit(X, y)
         self.classifier_ = classifier
         # The base class's `get_feature_names_out` asks for it.
         self._n_features_out = classifier._n_features_out
@@ -128,27 +127,37 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         check_is_fitted(self)
         return self.classifier_.extract_features(X)
 
-    def _unfitted_or_prefit(self):
-        """The classifier to train, a clone with our parameters; or the prefit one."""
+    def _own(self):
+        """Our parameters that the game is to have."""
         own = {"image_shape": self.image_shape, "random_state": self.random_state}
-        own = {name: value for name, value in own.items() if value is not None}
-        if self.prefit and (self.classifier is None or own):
+        return {name: value for name, value in own.items() if value is not None}
+
+    def _fitted_classifier(self, X):
+        """The classifier as it is, of which X are rows."""
+        if self.classifier is None or self._own():
             raise ValueError(
-                "prefit=True takes a fitted classifier as it is, got "
-                f"classifier={self.classifier} and {own}."
+                "prefit=True and a FrozenEstimator take a fitted classifier as it is, "
+                f"got classifier={self.classifier} and {self._own()}."
             )
-        classifier = self.classifier
-        if classifier is None:
-            classifier = GAMOClassifier(feature_extractor="conv")
+        check_is_fitted(self.classifier)
+        self._check_has_features(self.classifier)
+        self.classifier._check_rows(X)
+        return self.classifier
+
+    def _unfitted_classifier(self):
+        """A clone of the classifier, with our parameters."""
+        classifier = GAMOClassifier(feature_extractor="conv")
+        if self.classifier is not None:
+            classifier = clone(self.classifier)
+        self._check_has_features(classifier)
+        return classifier.set_params(**self._own())
+
+    def _check_has_features(self, classifier):
         if classifier.feature_extractor is None:
             raise ValueError(
                 "The classifier has feature_extractor=None, so that there is no F; "
                 "'conv' or a builder gives it one."
             )
-        if self.prefit:
-            return classifier
-        classifier = clone(classifier)
-        return classifier.set_params(**own) if own else classifier
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

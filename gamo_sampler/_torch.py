@@ -104,7 +104,8 @@ class Scaling:
         """Zero mean and unit variance per column."""
         with np.errstate(over="ignore", invalid="ignore"):  # `forward` reports it
             scaler = StandardScaler()
-            for block in gen_batches(len(X), BLOCK):  # `fit` would copy all of X
+            # `fit` would copy all of X.
+            for block in gen_batches(len(X), block_size(X.shape[1])):
                 scaler.partial_fit(X[block])
         return cls(scaler.mean_, scaler.scale_)
 
@@ -117,7 +118,7 @@ class Scaling:
     def forward(self, X):
         """Rows of X (n, d) as a float32 tensor on the CPU."""
         out = torch.empty(X.shape, dtype=torch.float32)
-        for block in gen_batches(len(X), BLOCK):
+        for block in gen_batches(len(X), block_size(X.shape[1])):
             with np.errstate(over="ignore", invalid="ignore"):
                 scaled = ((X[block] - self.center) / self.scale).astype(np.float32)
             if not np.isfinite(scaled).all():
@@ -139,7 +140,7 @@ class Rows:
     """Scaled rows of an array, by index.
 
     Up to MAX_RESIDENT_ROWS rows and MAX_RESIDENT_VALUES values live on the device; a
-    larger array stays where the caller has it, be it a file, and gives minibatches.
+    larger array stays where the caller has it and gives minibatches.
     """
 
     def __init__(self, X, scaling, device):

@@ -14,11 +14,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import cross_validate
 from sklearn.svm import SVC
 from torch import nn
 
 from gamo_sampler import GAMOClassifier, GAMOFeatures, GAMOSampler
+from gamo_sampler._torch import Rows
 
 
 @pytest.fixture
@@ -95,17 +96,18 @@ def test_prefit_trains_nothing(images, game):
 def test_frozen_game_survives_cross_validation(images, game):
     X, y = images
     fitted = clone(game).fit(X, y)
-    calls = []
-    fitted.fit = lambda *_: calls.append("fit")
     model = Pipeline(
         [
             ("features", GAMOFeatures(FrozenEstimator(fitted))),
             ("clf", LogisticRegression(max_iter=1000)),
         ]
     )
-    scores = cross_val_score(model, X, y, cv=2, scoring="balanced_accuracy")
-    assert not calls
-    assert scores.min() > 0.5
+    folds = cross_validate(
+        model, X, y, cv=2, scoring="balanced_accuracy", return_estimator=True
+    )
+    assert folds["test_score"].min() > 0.5
+    for fold in folds["estimator"]:
+        assert fold["features"].classifier_.estimator is fitted
 
 
 def test_names_and_set_output(images, game):
@@ -143,6 +145,22 @@ def test_own_parameters_go_to_a_clone_of_the_game(images, game):
     assert (game.image_shape, game.random_state) == (None, 0)
 
 
+def test_prefit_rows_are_those_of_the_game(images, game):
+    X, y = images
+    fitted = game.fit(X, y)
+    for classifier in (
+        GAMOFeatures(fitted, prefit=True),
+        GAMOFeatures(FrozenEstimator(fitted)),
+    ):
+        with pytest.raises(ValueError, match="X has 32 features"):
+            classifier.fit(X[:, :4].reshape(-1, 32), y)
+
+
+def test_only_the_classifier_of_the_game_is_taken(images):
+    with pytest.raises(ValueError, match=r"must be an instance of .*GAMOClassifier"):
+        GAMOFeatures(GAMOSampler(feature_extractor="conv")).fit(*images)
+
+
 def test_a_game_without_features_is_refused(images):
     with pytest.raises(ValueError, match="there is no F"):
         GAMOFeatures(GAMOClassifier()).fit(*images)
@@ -152,8 +170,14 @@ def test_a_game_without_features_is_refused(images):
 def test_prefit_takes_a_fitted_game_and_nothing_else(images, game, parameters):
     if parameters:
         parameters = {"classifier": game.fit(*images), **parameters}
-    with pytest.raises(ValueError, match="prefit=True takes a fitted classifier"):
+    with pytest.raises(ValueError, match=r"take a fitted classifier as it is, got"):
         GAMOFeatures(prefit=True, **parameters).fit(*images)
+
+
+def test_a_frozen_game_takes_no_parameters(images, game):
+    frozen = FrozenEstimator(game.fit(*images))
+    with pytest.raises(ValueError, match=r"(?s)as it is, got .*'random_state': 1"):
+        GAMOFeatures(frozen, random_state=1).fit(*images)
 
 
 def test_other_extractors_take_f_s_place(images):
@@ -209,5 +233,12 @@ def test_images_in_a_file_are_read_by_minibatch(images, game, tmp_path, monkeypa
     expected = GAMOFeatures(game).fit(X, y).transform(X)
     monkeypatch.setattr("gamo_sampler._torch.MAX_RESIDENT_VALUES", 64)
     monkeypatch.setattr("gamo_sampler._torch.BLOCK_VALUES", 64 * 50)
+    seen = []
+    monkeypatch.setattr(
+        "gamo_sampler._base.Rows", lambda *args: seen.append(Rows(*args)) or seen[-1]
+    )
     features = GAMOFeatures(game).fit(in_file, y)
+    [rows] = seen
+    assert rows.resident is None
+    assert np.shares_memory(rows.X, in_file)
     np.testing.assert_allclose(features.transform(in_file), expected, atol=1e-6)

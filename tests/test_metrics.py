@@ -515,3 +515,9 @@ def test_doctests(name, n_public):
     result = doctest.testmod(module)
     assert result.failed == 0
     assert result.attempted >= 2 * n_public
+
+
+def test_a_class_in_place_of_a_fitted_object():
+    X = np.zeros((5, 2))
+    with pytest.raises(TypeError, match="must be a fitted object, got the class PCA"):
+        frechet_distance(X, X, PCA)

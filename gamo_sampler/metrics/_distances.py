@@ -26,7 +26,7 @@ def frechet_distance(real, generated, features=None):
     real, generated : array-like of shape (n, d), or of shape (n, ...) with `features`
         Rows or images; the two numbers of rows may differ. At least 2 of each.
     features : callable or fitted object, default=None
-        The space of the comparison: a function from X to an array of shape (n, d), or
+        The space of the comparison: a function from X to an ndarray (n, d), or
         an object with `extract_features`, as :class:`GAMOClassifier`, or `transform`.
         None compares the rows as they are.
 
@@ -103,7 +103,7 @@ def kernel_distance(real, generated, features=None):
     real, generated : array-like of shape (n, d), or of shape (n, ...) with `features`
         Rows or images; the two numbers of rows may differ. At least 2 of each.
     features : callable or fitted object, default=None
-        The space of the comparison: a function from X to an array of shape (n, d), or
+        The space of the comparison: a function from X to an ndarray (n, d), or
         an object with `extract_features`, as :class:`GAMOClassifier`, or `transform`.
         None compares the rows as they are.
 

@@ -23,7 +23,7 @@ def precision_recall(real, generated, features=None, *, n_neighbors=5):
         Rows or images; the two numbers of rows may differ. More than `n_neighbors`
         of each.
     features : callable or fitted object, default=None
-        The space of the comparison: a function from X to an array of shape (n, d), or
+        The space of the comparison: a function from X to an ndarray (n, d), or
         an object with `extract_features`, as :class:`GAMOClassifier`, or `transform`.
         None compares the rows as they are.
     n_neighbors : int, default=5
@@ -76,7 +76,7 @@ def coverage(real, generated, features=None, *, n_neighbors=5):
         Rows or images; the two numbers of rows may differ. More than `n_neighbors`
         real ones.
     features : callable or fitted object, default=None
-        The space of the comparison: a function from X to an array of shape (n, d), or
+        The space of the comparison: a function from X to an ndarray (n, d), or
         an object with `extract_features`, as :class:`GAMOClassifier`, or `transform`.
         None compares the rows as they are.
     n_neighbors : int, default=5
@@ -124,7 +124,7 @@ def nearest_real_distance(real, generated, features=None):
     real, generated : array-like of shape (n, d), or of shape (n, ...) with `features`
         Rows or images; the two numbers of rows may differ.
     features : callable or fitted object, default=None
-        The space of the comparison: a function from X to an array of shape (n, d), or
+        The space of the comparison: a function from X to an ndarray (n, d), or
         an object with `extract_features`, as :class:`GAMOClassifier`, or `transform`.
         None compares the rows as they are.
 

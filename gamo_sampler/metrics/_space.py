@@ -44,6 +44,10 @@ def _extractor(features):
     """The function X -> (n, d) that `features` stands for."""
     if features is None:
         return lambda X: X
+    if isinstance(features, type):
+        raise TypeError(
+            f"features must be a fitted object, got the class {features.__name__}."
+        )
     for method in ("extract_features", "transform"):
         if hasattr(features, method):
             return getattr(features, method)
