@@ -2,8 +2,16 @@
 
 from ._classifier import GAMOClassifier
 from ._features import GAMOFeatures
+from ._gamo2pix import GAMO2Pix
 from ._published import published
 from ._sampler import GAMOSampler
 from ._version import __version__
 
-__all__ = ["GAMOClassifier", "GAMOFeatures", "GAMOSampler", "__version__", "published"]
+__all__ = [
+    "GAMO2Pix",
+    "GAMOClassifier",
+    "GAMOFeatures",
+    "GAMOSampler",
+    "__version__",
+    "published",
+]

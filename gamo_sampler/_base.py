@@ -4,12 +4,12 @@ import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from imblearn.utils import check_sampling_strategy
+from scipy.sparse import vstack
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer_names
@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
-from ._game import SCHEDULES, Game, Player, exponential_average
+from ._game import SCHEDULES, Game, exponential_average, make_player
 from ._images import as_rows, check_image_shape
 from ._losses import CRITERIA, DECEPTIONS
 from ._networks import ConvexGenerator
@@ -30,6 +30,7 @@ from ._torch import (
     block_size,
     private_random_state,
     process_rng,
+    put_to_rest,
     resolve_device,
     run_generator,
     workspace,
@@ -241,6 +242,7 @@ class BaseGAMO(BaseEstimator):
             self._play(game, watcher)
             self._check_outputs(X_train, self.n_iter_)
             self._keep(game, X_train)
+            self._members = np.arange(len(y))[train][game.members.numpy()]
         self._random_state = random_state
         self._is_trained = True
 
@@ -271,7 +273,10 @@ class BaseGAMO(BaseEstimator):
         )
         for name, network in networks.items():
             setattr(self, f"{name}_", network)
-        F, M, D, G = (self._make_player(network) for network in networks.values())
+        F, M, D, G = (
+            None if network is None else make_player(network, self, self.device_)
+            for network in networks.values()
+        )
         if self.weight_averaging:
             rule = exponential_average(self.weight_averaging)
             M.average = AveragedModel(M.network, multi_avg_fn=rule, use_buffers=True)
@@ -300,18 +305,6 @@ class BaseGAMO(BaseEstimator):
             rng=rng,
             device=self.device_,
         )
-
-    def _make_player(self, network):
-        if network is None:
-            return None
-        optimizer = partial(
-            torch.optim.Adam,
-            lr=self.learning_rate,
-            betas=(self.beta_1, self.beta_2),
-            eps=self.epsilon,
-            fused=True,
-        )
-        return Player(network.to(self.device_), optimizer)
 
     def _class_weights(self, y):
         """(c,) weights of rows in M's loss, scikit-learn's by `class_weight`."""
@@ -394,8 +387,7 @@ class BaseGAMO(BaseEstimator):
     def _keep(self, game, X):
         """Networks at rest on the CPU, and the rows that G mixes."""
         self._n_features_out = game.real(torch.zeros(1, dtype=torch.long)).shape[1]
-        for network in self._networks().values():
-            network.cpu().eval().requires_grad_(False)
+        put_to_rest(*self._networks().values())
         self._lots = replace(game.lots, device=torch.device("cpu"))
         self._deficit = game.deficit.numpy()
         self._pool = None
@@ -529,11 +521,9 @@ class BaseGAMO(BaseEstimator):
         low = torch.stack([pool.amin(0) for pool in pools])
         high = torch.stack([pool.amax(0) for pool in pools])
         convex = isinstance(self.generator_, ConvexGenerator)
-        width = max(self._pool.shape[1], self.generator_.n_sources)
-        labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
         blocks = []
-        for k in labels.split(max(1, CHUNK_VALUES // width)):
-            rows = self.generator_(self._lots.of(k, rng), self._pool)
+        for k, draw in self._draws(counts, rng):
+            rows = self.generator_(draw, self._pool)
             # A sum of products can pass the extremes by its last bit.
             blocks.append(rows.clamp(low[k], high[k]) if convex else rows)
         rows = torch.cat(blocks)
@@ -541,6 +531,20 @@ class BaseGAMO(BaseEstimator):
         if convex or self.feature_extractor_ is not None:
             return rows.numpy()
         return self._scaling.inverse(rows)
+
+    def _generate_weights(self, counts, random_state):
+        """Convex weights of rows by class, sparse, on the rows that `_pool` holds."""
+        rng = run_generator(random_state)
+        with workspace(), self._users_rng(rng), torch.no_grad():
+            draws = self._draws(counts, rng)
+            return vstack([self.generator_.matrix(draw) for _, draw in draws], "csr")
+
+    def _draws(self, counts, rng):
+        """Class positions and draws for so many rows each, in blocks of few values."""
+        width = max(self._pool.shape[1], self.generator_.n_sources)
+        labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        for k in labels.split(max(1, CHUNK_VALUES // width)):
+            yield k, self._lots.of(k, rng)
 
 
 def _is_weight(w):

@@ -5,12 +5,10 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
-    clone,
 )
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ._classifier import GAMOClassifier
+from ._inner import CONSTRAINTS, fitted_game
 
 
 class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -67,12 +65,7 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     array([0, 1, 2])
     """
 
-    _parameter_constraints: dict = {
-        "classifier": [GAMOClassifier, FrozenEstimator, None],
-        "image_shape": ["array-like", None],
-        "prefit": ["boolean"],
-        "random_state": ["random_state"],
-    }
+    _parameter_constraints: dict = CONSTRAINTS
 
     def __init__(
         self, classifier=None, *, image_shape=None, prefit=False, random_state=None
@@ -98,10 +91,14 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self : GAMOFeatures
             The fitted transformer.
         """
-        if self.prefit or isinstance(self.classifier, FrozenEstimator):
-            classifier = self._fitted_classifier(X)
-        else:
-            classifier = self._unfitted_classifier().fit(X, y)
+        classifier = fitted_game(
+            self.classifier,
+            self.prefit,
+            X,
+            y,
+            image_shape=self.image_shape,
+            random_state=self.random_state,
+        )
         self.classifier_ = classifier
         # The base class's `get_feature_names_out` asks for it.
         self._n_features_out = classifier._n_features_out
@@ -126,38 +123,6 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         check_is_fitted(self)
         return self.classifier_.extract_features(X)
-
-    def _own(self):
-        """Our parameters that the game is to have."""
-        own = {"image_shape": self.image_shape, "random_state": self.random_state}
-        return {name: value for name, value in own.items() if value is not None}
-
-    def _fitted_classifier(self, X):
-        """The classifier as it is, of which X are rows."""
-        if self.classifier is None or self._own():
-            raise ValueError(
-                "prefit=True and a FrozenEstimator take a fitted classifier as it is, "
-                f"got classifier={self.classifier} and {self._own()}."
-            )
-        check_is_fitted(self.classifier)
-        self._check_has_features(self.classifier)
-        self.classifier._check_rows(X)
-        return self.classifier
-
-    def _unfitted_classifier(self):
-        """A clone of the classifier, with our parameters."""
-        classifier = GAMOClassifier(feature_extractor="conv")
-        if self.classifier is not None:
-            classifier = clone(self.classifier)
-        self._check_has_features(classifier)
-        return classifier.set_params(**self._own())
-
-    def _check_has_features(self, classifier):
-        if classifier.feature_extractor is None:
-            raise ValueError(
-                "The classifier has feature_extractor=None, so that there is no F; "
-                "'conv' or a builder gives it one."
-            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -6,6 +6,7 @@ of its draws. Every network is in evaluation mode but for the player that moves.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -49,6 +50,18 @@ class Player:
         self.network.eval()
         if self.average:
             self.average.update_parameters(self.network)
+
+
+def make_player(network, params, device):
+    """The network on the device, with its Adam; `params` has the step sizes."""
+    optimizer = partial(
+        torch.optim.Adam,
+        lr=params.learning_rate,
+        betas=(params.beta_1, params.beta_2),
+        eps=params.epsilon,
+        fused=True,
+    )
+    return Player(network.to(device), optimizer)
 
 
 def exponential_average(decay):

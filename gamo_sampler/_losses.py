@@ -125,6 +125,16 @@ def realism_loss(criterion, d):
     return criterion(d, torch.ones_like(d.p))
 
 
+def reconstruction_loss(images, x):
+    """GAMO2pix's error: the sum of squared differences of an image's values."""
+    return ((images - x) ** 2).sum(1)
+
+
+def divergence(mean, log_variance):
+    """KL(N(mean, sigma) || N(0, I)), where log_variance is 2 log sigma."""
+    return (mean**2 + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+
 def complement(criterion, m, y):
     """L_7 + L_8, G's loss at M as published: ones' complement of the label.
 

@@ -10,6 +10,7 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.sparse import block_diag, csr_array
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
 from torch.nn.utils import skip_init
@@ -19,6 +20,7 @@ from ._losses import one_hot
 LEAK = 0.1
 KEY_WIDTH = 64
 N_OTHERS = 8
+HEADS_WIDTH = 128
 
 
 def glorot(layer, rng):
@@ -37,6 +39,26 @@ def linear(n_in, n_out, rng, bias=True):
 def conv(n_in, n_out, size, rng):
     layer = skip_init(nn.Conv2d, n_in, n_out, size, padding="same", dtype=torch.float32)
     return glorot(layer, rng)
+
+
+def doubling(n_in, n_out, rng):
+    """A transposed convolution with stride 2."""
+    layer = skip_init(
+        nn.ConvTranspose2d, n_in, n_out, 4, stride=2, padding=1, dtype=torch.float32
+    )
+    return glorot(layer, rng)
+
+
+class Crop(nn.Module):
+    """The first `height` lines and `width` columns."""
+
+    def __init__(self, height, width):
+        super().__init__()
+        self.height = height
+        self.width = width
+
+    def forward(self, images):
+        return images[:, :, : self.height, : self.width]
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -132,6 +154,44 @@ def dense_features(n_in, n_out, rng):
     return nn.Sequential(linear(n_in, n_out, rng), nn.Tanh())
 
 
+def conv_pixels(n_in, image_shape, rng):
+    """Rows to flat images in [-1, 1], by as many doublings as F has halvings."""
+    channels, height, width = image_shape
+    n_doublings = n_halvings(height, width)
+    small = 32, *(-(-side // 2**n_doublings) for side in (height, width))
+    layers = [linear(n_in, math.prod(small), rng), nn.LeakyReLU(LEAK)]
+    layers.append(nn.Unflatten(1, small))
+    for _ in range(n_doublings):
+        layers += [doubling(32, 32, rng), nn.LeakyReLU(LEAK)]
+    layers += [conv(32, channels, 5, rng), Crop(height, width), nn.Flatten(), nn.Tanh()]
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+
+class Inverse(nn.Module):
+    """GAMO2pix's network, F's features to images through a latent normal law.
+
+    Rows come with one-hot labels: one network serves one class or several.
+    """
+
+    def __init__(self, n_features, n_classes, latent_dim, decoder, rng):
+        super().__init__()
+        self.trunk = nn.Sequential(
+            linear(n_features + n_classes, HEADS_WIDTH, rng), nn.Tanh()
+        )
+        self.mean = linear(HEADS_WIDTH, latent_dim, rng)
+        self.log_variance = linear(HEADS_WIDTH, latent_dim, rng)
+        self.decoder = decoder
+
+    def posterior(self, features, code):
+        """Mean and log-variance of z given features, (m, latent_dim) each."""
+        h = self.trunk(torch.cat([features, code], 1))
+        return self.mean(h), self.log_variance(h)
+
+    def decode(self, z, code):
+        """Images as flat rows."""
+        return self.decoder(torch.cat([z, code], 1))
+
+
 class ConditionalGenerator(nn.Module):
     """G(z|i) by any network on concat(z, one-hot)."""
 
@@ -166,6 +226,10 @@ class ConvexGenerator(nn.Module):
         code = self.ctmu(torch.cat([draw.z, draw.code], 1))
         return self.igu(code, draw)
 
+    def matrix(self, draw):
+        """The weights on all n rows of the pool, a sparse array of shape (m, n)."""
+        return self.igu.matrix(self.weights(draw), draw)
+
     def forward(self, draw, pool):
         return self.igu.mix(self.weights(draw), draw, pool)
 
@@ -176,6 +240,11 @@ def _in_precision(weights, pool):
         return weights
     weights = weights.to(pool.dtype)
     return weights / weights.sum(1, keepdim=True)
+
+
+def _exact(weights):
+    """Weights as a numpy array in float64, in which their sums are 1."""
+    return (weights.double() / weights.double().sum(1, keepdim=True)).numpy()
 
 
 def _one_of(p, u):
@@ -209,6 +278,12 @@ class FullHull(nn.Module):
         present = [rows for rows, drawn in classes if drawn]
         pairs = zip(weights, present, strict=True)
         return torch.cat([_in_precision(w, x) @ x for w, x in pairs])  # (m, d)
+
+    def matrix(self, weights, draw):
+        weights = iter(weights)
+        classes = zip(self.sizes, draw.sizes, strict=True)
+        blocks = [next(weights) if m else torch.zeros(0, n) for n, m in classes]
+        return block_diag([csr_array(_exact(w)) for w in blocks], format="csr")
 
 
 class PairHull(nn.Module):
@@ -278,6 +353,14 @@ class PairHull(nn.Module):
             per_sample_weights=_in_precision(weights, pool),
             mode="sum",
         )
+
+    def matrix(self, weights, draw):
+        sources = self.sources(draw).numpy()
+        rows = np.arange(len(sources)).repeat(sources.shape[1])
+        entries = (_exact(weights).ravel(), (rows, sources.ravel()))
+        matrix = csr_array(entries, shape=(len(sources), sum(self.sizes)))
+        matrix.eliminate_zeros()
+        return matrix
 
 
 class LocalHull(PairHull):

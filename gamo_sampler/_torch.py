@@ -61,6 +61,12 @@ def run_generator(random_state):
     return torch.Generator().manual_seed(int(random_state.randint(2**31 - 1)))
 
 
+def put_to_rest(*networks):
+    """Networks on the CPU, in evaluation mode, no longer trained."""
+    for network in networks:
+        network.cpu().eval().requires_grad_(False)
+
+
 @contextmanager
 def workspace():
     """torch as we need it, whatever the caller's modes and default device are."""

@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks as parametrize_with_sklearn_checks,
 )
 
-from gamo_sampler import GAMOClassifier, GAMOFeatures, GAMOSampler
+from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOFeatures, GAMOSampler
 
 ESTIMATORS = [
     GAMOClassifier(max_iter=20, random_state=0),
@@ -20,9 +20,14 @@ ESTIMATORS = [
     GAMOClassifier(max_iter=30, feature_extractor="conv", random_state=0),
     GAMOFeatures(GAMOClassifier(max_iter=2, feature_extractor="conv", random_state=0)),
     GAMOSampler(max_iter=2, random_state=0),
+    GAMO2Pix(
+        GAMOClassifier(max_iter=2, feature_extractor="conv", random_state=0),
+        max_rounds=20,
+        random_state=0,
+    ),
     GAMOSampler(max_iter=2, neighborhood=None, random_state=0),
 ]
-SAMPLERS = [e for e in ESTIMATORS if isinstance(e, GAMOSampler)]
+SAMPLERS = [e for e in ESTIMATORS if isinstance(e, GAMO2Pix | GAMOSampler)]
 EXPECTED_FAILED_CHECKS = {
     "check_samplers_pandas_sparse": "sparse X is refused with a TypeError"
 }

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.ndimage import affine_transform
 from sklearn.utils._param_validation import Interval
 
+from .._oversampler import NewRowsSampler
 from .._torch import private_random_state
-from ._oversampler import NewRowsSampler
 
 
 class AugmentationSampler(NewRowsSampler):

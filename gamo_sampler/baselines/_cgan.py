@@ -7,13 +7,16 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from .._build import hidden_sizes
+from .._game import make_player
 from .._losses import CRITERIA, Sigmoid, discriminator_loss, realism_loss
 from .._networks import mlp, unconstrained
+from .._oversampler import NewRowsSampler
 from .._torch import (
     BLOCK,
     Rows,
     Scaling,
     private_random_state,
+    put_to_rest,
     resolve_device,
     run_generator,
     upload,
@@ -21,8 +24,7 @@ from .._torch import (
 )
 from .._watch import check_weights
 from ._dcgan import conv_discriminator, conv_generator
-from ._oversampler import NewRowsSampler
-from ._training import CONSTRAINTS, epochs, make_player, put_to_rest
+from ._training import CONSTRAINTS, epochs
 
 
 class CGANSampler(NewRowsSampler):

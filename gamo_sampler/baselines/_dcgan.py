@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from .._networks import LEAK, BatchNorm, glorot, linear
+from .._networks import LEAK, BatchNorm, Crop, doubling, glorot, linear
 
 WIDE, NARROW = 64, 32
 
@@ -29,30 +29,10 @@ class LabelPlanes(nn.Module):
         return torch.cat([images, planes.expand(-1, -1, *images.shape[2:])], 1)
 
 
-class Crop(nn.Module):
-    """The first `height` lines and `width` columns."""
-
-    def __init__(self, height, width):
-        super().__init__()
-        self.height = height
-        self.width = width
-
-    def forward(self, images):
-        return images[:, :, : self.height, : self.width]
-
-
 def halving(n_in, n_out, rng):
     """A convolution with stride 2; odd sizes are rounded up."""
     layer = skip_init(
         nn.Conv2d, n_in, n_out, 5, stride=2, padding=2, dtype=torch.float32
-    )
-    return glorot(layer, rng)
-
-
-def doubling(n_in, n_out, rng):
-    """A transposed convolution with stride 2."""
-    layer = skip_init(
-        nn.ConvTranspose2d, n_in, n_out, 4, stride=2, padding=1, dtype=torch.float32
     )
     return glorot(layer, rng)
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from .._base import BaseGAMO
 from .._build import check_builders, make_networks
+from .._game import make_player
 from .._images import as_rows, check_image_shape
 from .._losses import CRITERIA, Softmax, classifier_loss
 from .._torch import (
@@ -24,13 +25,14 @@ from .._torch import (
     Scaling,
     private_random_state,
     process_rng,
+    put_to_rest,
     resolve_device,
     run_generator,
     workspace,
 )
 from .._watch import check_weights
 from ._targets import Targets, micro_cluster_loss
-from ._training import CONSTRAINTS, epochs, make_player, put_to_rest
+from ._training import CONSTRAINTS, epochs
 
 
 class DOSClassifier(ClassifierMixin, BaseEstimator):

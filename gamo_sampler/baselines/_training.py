@@ -1,11 +1,8 @@
-"""What the baselines with networks share: parameters, batches, an optimiser."""
-
-from functools import partial
+"""What the baselines with networks share: parameters and batches."""
 
 import torch
 
 from .._base import BaseGAMO
-from .._game import Player
 
 CONSTRAINTS = {
     name: BaseGAMO._parameter_constraints[name]
@@ -26,18 +23,6 @@ CONSTRAINTS = {
 }
 
 
-def make_player(network, params, device):
-    """The network on the device, with its Adam; `params` has the step sizes."""
-    optimizer = partial(
-        torch.optim.Adam,
-        lr=params.learning_rate,
-        betas=(params.beta_1, params.beta_2),
-        eps=params.epsilon,
-        fused=True,
-    )
-    return Player(network.to(device), optimizer)
-
-
 def epochs(n, params, rng):
     """Yield one list of batches per epoch, positions of shuffled rows, (b,) each."""
     size = min(params.batch_size, n)
@@ -50,9 +35,3 @@ def epochs(n, params, rng):
         order = torch.randperm(n, generator=rng)
         yield order[wrapped].split(size)[:left]
         left -= per_epoch
-
-
-def put_to_rest(*networks):
-    """Networks on the CPU, in evaluation mode, no longer trained."""
-    for network in networks:
-        network.cpu().eval().requires_grad_(False)

@@ -1,12 +1,12 @@
-"""What the samplers share: dense rows in, rows of the caller's types out."""
+"""What samplers of new rows share: dense rows in, rows of the caller's types out."""
 
 from abc import abstractmethod
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 
-from .._frames import check_columns, fill, template
-from .._images import as_rows, check_image_shape
+from ._frames import check_columns, fill, template
+from ._images import as_rows, check_image_shape
 
 
 class NewRowsSampler(BaseOverSampler):
@@ -44,12 +44,16 @@ class NewRowsSampler(BaseOverSampler):
             Their labels.
         """
         rows, y_resampled = super().fit_resample(X, y)
-        if getattr(X, "ndim", 2) == 2:
-            return rows, y_resampled
+        return self._laid_out(rows), y_resampled
+
+    def _laid_out(self, rows):
+        """Flat rows in the layout in which X came."""
+        if self._layout is None:
+            return rows
         images = rows.reshape(-1, *self._image_shape)
-        if X.ndim == 4 and X.shape[1:] != self._image_shape:
+        if len(self._layout) == 3 and self._layout != self._image_shape:
             images = np.moveaxis(images, 1, -1)
-        return images.reshape(-1, *X.shape[1:]), y_resampled
+        return images.reshape(-1, *self._layout)
 
     @abstractmethod
     def _new_rows(self, X, y, labels):
@@ -82,6 +86,7 @@ class NewRowsSampler(BaseOverSampler):
 
     def _check_X_y(self, X, y, accept_sparse=False):
         check_columns(X)
+        self._layout = X.shape[1:] if getattr(X, "ndim", 2) > 2 else None
         X, image_shape = as_rows(X, self.image_shape)
         rows, y, one_vs_all = super()._check_X_y(X, y, accept_sparse)
         self._image_shape = check_image_shape(image_shape, rows.shape[1])

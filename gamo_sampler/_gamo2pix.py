@@ -1,0 +1,483 @@
+"""GAMO2Pix: images from the rows that the game generates in F's space."""
+
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from imblearn.utils import check_sampling_strategy
+from scipy.sparse import csr_array
+from sklearn.base import _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from ._frames import fill
+from ._game import Player
+from ._inner import CONSTRAINTS, comes_fitted, fitted_game
+from ._losses import divergence, reconstruction_loss
+from ._networks import Inverse, conv_pixels, mlp
+from ._oversampler import NewRowsSampler
+from ._torch import (
+    Rows,
+    block_size,
+    private_random_state,
+    put_to_rest,
+    resolve_device,
+    run_generator,
+    upload,
+    workspace,
+)
+from ._watch import check_weights
+
+ROUNDS_PER_EPOCH = 100
+
+
+class GAMO2Pix(NewRowsSampler):
+    r"""Over-sample images by turning generated features back into pictures.
+
+    The convolutional game of :class:`GAMOClassifier` generates rows of F's space.
+    GAMO2pix (section 5 of [1]_) learns the way back: with F fixed, dense layers learn
+    mean :math:`\mu` and log-variance :math:`\log \sigma^2` of a latent z from F(x), and
+    a decoder turns :math:`z \sim N(\mu, \sigma)` into an image, by the loss
+
+    .. math:: \|x - \mathrm{dec}(z)\|^2 + KL(N(\mu, \sigma) \| N(0, I)).
+
+    A generated image starts from convex weights w on rows of its class, of which
+    :math:`x_j` has the greatest:
+
+    .. math:: \mathrm{dec}(z | w^T F(X_i))
+              + \mathrm{detail} \cdot (x_j - \mathrm{dec}(\mu(F(x_j)))).
+
+    The first term is the paper's. It is blurred; the second gives back what the decoder
+    leaves out of the nearest of the real images.
+
+    Parameters
+    ----------
+    classifier : GAMOClassifier or FrozenEstimator, default=None
+        The game that F and the convex generator are trained in; a clone of it is
+        fitted. None is a ``GAMOClassifier(feature_extractor="conv")``. A fitted one
+        that is to be used as it is comes with ``prefit=True``, or in a
+        :class:`sklearn.frozen.FrozenEstimator`; `fit` then takes the rows that it was
+        fitted to.
+    decoder : {"shared", "per_class"}, default="shared"
+        One decoder for all classes, which is told the label, so that a small class
+        learns from the others what images look like; or, as published, one per class.
+    detail : float, default=1.0
+        Share of the source image's own detail in a generated image. 0 is the paper's
+        decoded image.
+    latent_dim : int, default=100
+        Length of z.
+    max_rounds : int, default=5000
+        Minibatches that the decoders learn from, in all. Each holds rows of all classes
+        of its decoder alike.
+    batch_size : int, default=32
+        Rows of a minibatch.
+    learning_rate : float, default=1e-3
+        Adam's first step size; it falls to 0 along a cosine.
+    image_shape : tuple of 3 int, default=None
+        (channels, height, width), for flat rows that are images. None takes the shape
+        from images given as such. Rows that are no images get dense decoders.
+    prefit : bool, default=False
+        Whether `classifier` is fitted already, to the rows that `fit` is given.
+    sampling_strategy : float, str, dict or callable, default="auto"
+        Which classes are over-sampled, and to which size, as in imbalanced-learn. The
+        game is trained to generate the same ones.
+    verbose : int, default=0
+        1 shows a progress bar of the decoders. The game has a `verbose` of its own.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the decoders and, where it is not fitted already, the game. None takes a
+        fresh seed each time, and leaves numpy's global random state alone.
+    device : str or torch.device, default="auto"
+        Where the decoders are trained. "auto" is a GPU where there is one, else the
+        CPU.
+
+    Attributes
+    ----------
+    classifier_ : GAMOClassifier
+        The fitted game.
+    decoders_ : list of torch.nn.Module
+        The trained network, or one per class in the order of `classes_`, on the CPU.
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    sampling_strategy_ : dict
+        Number of images that `fit_resample` makes, per label.
+    provenance_ : scipy.sparse.csr_array of shape (n_generated, n_samples)
+        Convex weights of the images that `fit_resample` made, on the rows of X. Only
+        after `fit_resample`.
+    history_ : list of dict
+        Mean reconstruction error and divergence of every 100 minibatches.
+    device_ : torch.device
+        Where the decoders were trained.
+    n_features_in_ : int
+        Number of values of an image.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where X was a frame with names.
+
+    See Also
+    --------
+    GAMOSampler : Generates flat images directly, and rows of F's space.
+    GAMOFeatures : F as a transformer.
+
+    Notes
+    -----
+    Generated images stay within the range of the pixels of X. Integer images keep their
+    type, rounded to the nearest integer.
+
+    References
+    ----------
+    .. [1] S. S. Mullick, S. Datta, S. Das, "Generative Adversarial Minority
+       Oversampling", ICCV 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from gamo_sampler import GAMO2Pix
+    >>> X, y = load_digits(n_class=2, return_X_y=True)
+    >>> X, y = X[:300].reshape(-1, 8, 8), y[:300] * (y[:300].cumsum() < 20)
+    >>> sampler = GAMO2Pix(max_rounds=200, random_state=0)
+    >>> X_resampled, y_resampled = sampler.fit_resample(X, y)
+    >>> X_resampled.shape
+    (562, 8, 8)
+    >>> images, labels = sampler.sample({1: 3})
+    >>> images.shape, labels
+    ((3, 8, 8), array([1, 1, 1]))
+    """
+
+    _parameter_constraints: dict = {
+        **NewRowsSampler._parameter_constraints,
+        **CONSTRAINTS,
+        "decoder": [StrOptions({"shared", "per_class"})],
+        "detail": [Interval(Real, 0, None, closed="left")],
+        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "max_rounds": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "verbose": ["verbose"],
+        "device": [str, torch.device],
+    }
+
+    def __init__(
+        self,
+        classifier=None,
+        *,
+        decoder="shared",
+        detail=1.0,
+        latent_dim=100,
+        max_rounds=5000,
+        batch_size=32,
+        learning_rate=1e-3,
+        image_shape=None,
+        prefit=False,
+        sampling_strategy="auto",
+        verbose=0,
+        random_state=None,
+        device="auto",
+    ):
+        super().__init__(sampling_strategy=sampling_strategy, image_shape=image_shape)
+        self.classifier = classifier
+        self.decoder = decoder
+        self.detail = detail
+        self.latent_dim = latent_dim
+        self.max_rounds = max_rounds
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.prefit = prefit
+        self.verbose = verbose
+        self.random_state = random_state
+        self.device = device
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y):
+        """Train the game, where it does not come fitted, and the decoders.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            As in `fit_resample`.
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        self : GAMO2Pix
+            The fitted sampler.
+        """
+        check_classification_targets(y)
+        X, y, _ = self._check_X_y(X, y)
+        self.sampling_strategy_ = check_sampling_strategy(
+            self.sampling_strategy, y, self._sampling_type
+        )
+        self._train(X, y)
+        return self
+
+    def sample(self, n, *, random_state=None, return_weights=False):
+        """Generate more images, without training again.
+
+        Parameters
+        ----------
+        n : int or dict
+            As an int, the number of images in all; their classes are drawn as in the
+            game, class i with probability proportional to P_c - P_i. As a dict, the
+            number of images per class label.
+        random_state : int, RandomState instance or None, default=None
+            None goes on with the random state of the fit, so that every call gives new
+            images; an int gives the same images at every call.
+        return_weights : bool, default=False
+            Whether to return the convex weights too.
+
+        Returns
+        -------
+        images : same layout and dtype as X of `fit`, n of them
+            Generated images, by ascending class.
+        labels : ndarray of shape (n,)
+            Their labels.
+        weights : scipy.sparse.csr_array of shape (n, n_samples)
+            The convex weights on the rows of X that each image comes from. Only with
+            ``return_weights=True``.
+        """
+        check_is_fitted(self, "decoders_")
+        self._check_generates()
+        random_state = check_random_state(
+            self._random_state if random_state is None else random_state
+        )
+        counts = self.classifier_._counts(n, random_state)
+        rows, weights = self._generate(counts, random_state)
+        labels = np.repeat(self.classifier_._generated_classes(), counts)
+        images = self._laid_out(fill(self._template, rows))
+        return (images, labels, weights) if return_weights else (images, labels)
+
+    def reconstruct(self, X):
+        """Images from the features of X: what F and the decoder keep of them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or images
+            As in `fit`.
+
+        Returns
+        -------
+        images : same layout and dtype as X of `fit`
+            dec(mu(F(x))), with the label that the game's classifier predicts.
+        """
+        check_is_fitted(self, "decoders_")
+        features = torch.tensor(self.classifier_.extract_features(X))
+        y = torch.tensor(np.searchsorted(self.classes_, self.classifier_.predict(X)))
+        blocks = torch.arange(len(y)).split(block_size(self.n_features_in_))
+        with workspace(), torch.no_grad():
+            rows = [self._unscaled(self._decode(features[b], y[b])) for b in blocks]
+        return self._laid_out(fill(self._template, np.concatenate(rows)))
+
+    # Training -------------------------------------------------------------
+
+    def _check_X_y(self, X, y, accept_sparse=False):
+        # What an earlier fit left would be of other rows.
+        for name in ("classifier_", "decoders_", "provenance_", "history_"):
+            vars(self).pop(name, None)
+        return super()._check_X_y(X, y, accept_sparse)
+
+    def _fit_resample(self, X, y):
+        self.classes_ = np.unique(y)
+        return super()._fit_resample(X, y)
+
+    def _new_rows(self, X, y, labels):
+        self._train(X, self.classes_[y])
+        self._check_generates()
+        classes = self.classifier_._lots.classes.numpy()
+        self._check_generated(np.setdiff1d(labels, classes))
+        counts = np.bincount(labels, minlength=len(self.classes_))[classes]
+        rows, self.provenance_ = self._generate(counts, self._random_state)
+        return rows
+
+    def _train(self, X, y):
+        """Fit the game and the decoders to flat rows X and their labels y."""
+        self.device_ = resolve_device(self.device)
+        self._random_state = private_random_state(self.random_state)
+        self.classifier_ = game = self._fitted_game(X, y)
+        self.classes_ = game.classes_
+        rng = run_generator(self._random_state)
+        with workspace():
+            features = game._through(X, game.feature_extractor_)
+            self._check_rows_of_game(features, y)
+            if game._pool is not None:
+                self._sources = X[game._members]
+            self._n_samples = len(X)
+            axis = None if game._image_shape else 0
+            self._range = X.min(axis), X.max(axis)
+            y = np.searchsorted(game.classes_, y)
+            rows = Rows(X, game._scaling, self.device_)
+            decoders = self._learn(rows, features, torch.tensor(y), rng)
+        self.decoders_ = decoders
+
+    def _fitted_game(self, X, y):
+        own = {"image_shape": self._image_shape}
+        if not comes_fitted(self.classifier, self.prefit):
+            own |= {
+                "sampling_strategy": self.sampling_strategy,
+                "random_state": self.random_state,
+            }
+        game = fitted_game(self.classifier, self.prefit, X, y, **own)
+        if game.generator != "convex":
+            raise ValueError(
+                "GAMO2Pix decodes convex combinations of rows: the classifier needs "
+                f"generator='convex', got {game.generator!r}."
+            )
+        return game
+
+    def _check_rows_of_game(self, features, y):
+        """A fitted game's generator has weights on the rows that it was fitted to."""
+        game = self.classifier_
+        if not np.array_equal(np.unique(y), game.classes_):
+            raise ValueError(
+                f"y has the labels {np.unique(y).tolist()}, but the fitted "
+                f"classifier's classes are {game.classes_.tolist()}."
+            )
+        if game._pool is None:
+            return
+        at = game._members
+        if at.max() < len(y):
+            known = np.repeat(game._generated_classes(), game._lots.sizes)
+            same = torch.allclose(features[at], game._pool, rtol=1e-3, atol=1e-3)
+            if same and (y[at] == known).all():
+                return
+        raise ValueError(
+            "X and y are not the rows that the classifier was fitted to, on which its "
+            "generator puts its weights: fit GAMO2Pix to those."
+        )
+
+    def _check_generates(self):
+        if self.classifier_._pool is None:
+            raise ValueError("Nothing to sample: no class was generated in fit.")
+
+    def _check_generated(self, missing):
+        if len(missing):
+            raise ValueError(
+                f"sampling_strategy={self.sampling_strategy!r} asks for images of "
+                f"{self.classes_[missing].tolist()}, but the fitted classifier "
+                f"generates {self.classifier_._generated_classes().tolist()}."
+            )
+
+    def _learn(self, rows, features, y, rng):
+        """One decoder per group of classes, trained with equal shares of `max_rounds`.
+
+        `features`, (n, d), are F(x) of the scaled `rows`, and `y` their class indices.
+        """
+        indices = torch.arange(len(self.classes_))
+        groups = [indices] if self.decoder == "shared" else list(indices[:, None])
+        n_rounds = -(-self.max_rounds // len(groups))
+        self.history_ = []
+        decoders = []
+        with tqdm(total=n_rounds * len(groups), disable=not self.verbose) as bar:
+            for group in groups:
+                network = self._make_network(rows.n_features, features.shape[1], rng)
+                members = [(y == i).nonzero()[:, 0] for i in group]
+                batches = _batches(members, self.batch_size, n_rounds, rng)
+                self._fit_network(network, rows, features, y, batches, bar, rng)
+                decoders.append(network)
+        return decoders
+
+    def _make_network(self, n_values, n_features, rng):
+        n_classes = len(self.classes_)
+        shape = self.classifier_._image_shape
+        if shape is None:
+            pixels = mlp(self.latent_dim + n_classes, n_values, (128,), rng)
+        else:
+            pixels = conv_pixels(self.latent_dim + n_classes, shape, rng)
+        return Inverse(n_features, n_classes, self.latent_dim, pixels, rng)
+
+    def _fit_network(self, network, rows, features, y, batches, bar, rng):
+        """Minimise reconstruction error and divergence, batch by batch."""
+        adam = partial(torch.optim.Adam, lr=self.learning_rate, fused=True)
+        player = Player(network.to(self.device_), adam)
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(
+            player.optimizer, len(batches)
+        )
+        for epoch, indices in enumerate(batches.split(ROUNDS_PER_EPOCH), start=1):
+            losses = 0
+            for index in indices:
+                f = upload(features[index], self.device_)
+                code = upload(self._codes(y[index]), self.device_)
+                player.train()
+                mean, log_variance = network.posterior(f, code)
+                images = network.decode(_draw(mean, log_variance, rng), code)
+                error = reconstruction_loss(images, rows[index]).mean()
+                spread = divergence(mean, log_variance).mean()
+                player.step(error + spread)
+                falling.step()
+                losses = losses + torch.stack([error, spread]).detach()
+                bar.update()
+            check_weights({"decoder": network}, epoch)
+            error, spread = (losses / len(indices)).tolist()
+            record = {"epoch": epoch, "reconstruction": error, "divergence": spread}
+            self.history_.append(record)
+        put_to_rest(network)
+
+    def _codes(self, y):
+        return torch.eye(len(self.classes_), dtype=torch.float32)[y]
+
+    # Images ---------------------------------------------------------------
+
+    def _generate(self, counts, random_state):
+        """Flat images by class, in X's units, and their weights on the rows of X."""
+        game = self.classifier_
+        weights = game._generate_weights(counts, random_state)
+        rng = run_generator(random_state)
+        y = game._lots.classes.repeat_interleave(torch.tensor(counts))
+        with workspace(), torch.no_grad():
+            images = [
+                self._images(weights[block.numpy()], y[block], rng)
+                for block in torch.arange(len(y)).split(block_size(self.n_features_in_))
+            ]
+        on_samples = weights.data, game._members[weights.indices], weights.indptr
+        shape = len(y), self._n_samples
+        return np.concatenate(images), csr_array(on_samples, shape=shape)
+
+    def _images(self, weights, y, rng):
+        """Flat images of classes y, in X's units, from weights on the game's pool."""
+        pool = self.classifier_._pool
+        features = torch.tensor(weights @ pool.numpy(), dtype=pool.dtype)
+        images = self._decode(features, y, rng)
+        if self.detail:
+            nearest = np.asarray(weights.argmax(1)).ravel()
+            source = self.classifier_._scaling.forward(self._sources[nearest])
+            lost = source - self._decode(pool[nearest], y)
+            images += self.detail * lost
+        return self._unscaled(images)
+
+    def _decode(self, features, y, rng=None):
+        """Scaled flat images from features, by a draw of z, or by its mean."""
+        code = self._codes(y)
+        images = torch.empty(len(y), self.n_features_in_)
+        for part, network in self._parts(y):
+            z, log_variance = network.posterior(features[part], code[part])
+            if rng is not None:
+                z = _draw(z, log_variance, rng)
+            images[part] = network.decode(z, code[part])
+        return images
+
+    def _parts(self, y):
+        """Each decoder, with the rows of classes y that it is for."""
+        if self.decoder == "shared":
+            return [(slice(None), self.decoders_[0])]
+        return [(y == i, self.decoders_[i]) for i in y.unique()]
+
+    def _unscaled(self, images):
+        return self.classifier_._scaling.inverse(images).clip(*self._range)
+
+
+def _batches(members, batch_size, n_rounds, rng):
+    """Positions of rows, (n_rounds, b): all classes alike, then all rows of one."""
+    sizes = torch.tensor([len(rows) for rows in members])
+    first = sizes.cumsum(0) - sizes
+    shape = n_rounds, batch_size
+    k = torch.randint(len(members), shape, generator=rng)
+    u = torch.rand(shape, generator=rng, dtype=torch.float64)
+    return torch.cat(members)[first[k] + (u * sizes[k]).long()]
+
+
+def _draw(mean, log_variance, rng):
+    """z of N(mean, sigma): sigma is exp(log_variance / 2)."""
+    noise = torch.randn(mean.shape, generator=rng, dtype=torch.float32)
+    return mean + upload(noise, mean.device) * (log_variance / 2).exp()
