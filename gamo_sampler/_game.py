@@ -288,7 +288,9 @@ class Game:
         """See the rows through F: cache F(X), the pools, and what G keeps of them."""
         self.features = self.rows.resident
         if self.F and self.features is not None:
-            self.features = self._through_f(self.features)
+            # An epoch that reads only some of the rows maps these as it goes.
+            reads_all = self.rounds_per_epoch * self.batch_size >= self.n
+            self.features = self._through_f(self.features) if reads_all else None
         if self.G:
             blocks = self.members.split(self.block)
             self.pool = torch.cat([self.real(block) for block in blocks])

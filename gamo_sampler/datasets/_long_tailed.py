@@ -47,11 +47,11 @@ def fetch_long_tailed(
     name : {"mnist", "fashion_mnist", "cifar10", "svhn"}
         The data set.
 
-    counts : array-like of shape (10,), default=None
+    counts : array-like of shape (10,) or "all", default=None
         Training rows of classes 0 to 9. None: the published sizes, which are 4000,
         2000, 1000, 750, 500, 350, 200, 100, 60 and 40 for MNIST and Fashion-MNIST,
         and 4500, 2000, 1000, 800, 600, 500, 400, 250, 150 and 80 for CIFAR-10 and
-        SVHN.
+        SVHN. "all": all official training rows.
 
     n_test : int, default=None
         Test rows of each class; the published experiments have 100. None: all
@@ -99,6 +99,8 @@ def fetch_long_tailed(
         raise ValueError(f"name must be one of {sorted(COUNTS)}, got {name!r}.")
     rng = check_random_state(random_state)
     X_train, y_train, X_test, y_test = _official(name, data_home)
+    if isinstance(counts, str) and counts == "all":
+        counts = np.bincount(y_train)
     counts = COUNTS[name] if counts is None else counts
     [train] = draw(y_train, range(10), rng, counts=counts)
     test = slice(None)
