@@ -24,7 +24,7 @@ X, y = load_breast_cancer(return_X_y=True)
 samplers = {
     "nothing": [],
     "SMOTE": [SMOTE(random_state=0)],
-    "GAMO": [GAMOSampler(max_rounds=300, random_state=0)],
+    "GAMO": [GAMOSampler(random_state=0)],
 }
 
 scores = {name: [] for name in samplers}

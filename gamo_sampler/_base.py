@@ -116,7 +116,11 @@ class BaseGAMO(BaseEstimator):
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "max_rounds": [Interval(Integral, 1, None, closed="left"), None],
+        "max_rounds": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
         "rounds_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -155,7 +159,7 @@ class BaseGAMO(BaseEstimator):
         latent_dim=100,
         hidden_layer_sizes="auto",
         max_iter=100,
-        max_rounds=1000,
+        max_rounds="auto",
         rounds_per_epoch=None,
         batch_size=32,
         learning_rate=1e-3,
@@ -347,7 +351,7 @@ class BaseGAMO(BaseEstimator):
     def _play(self, game, watcher):
         """Consume the game: history, progress, stopping, best weights."""
         n_rounds = self.max_iter * game.rounds_per_epoch
-        n_rounds = min(n_rounds, self.max_rounds or n_rounds)
+        n_rounds = min(n_rounds, self._round_limit() or n_rounds)
         n_epochs = -(-n_rounds // game.rounds_per_epoch)
         self.history_ = []
         with tqdm(total=n_epochs, unit="epoch", disable=self.verbose != 1) as bar:
@@ -366,6 +370,10 @@ class BaseGAMO(BaseEstimator):
             watcher.restore_best(self._networks())
             if game.F:
                 game.look()
+
+    def _round_limit(self):
+        """Greatest number of rounds, None for no limit."""
+        return 1000 if self.max_rounds == "auto" else self.max_rounds
 
     def _check_outputs(self, X, epoch):
         """Weights may be finite and yet overflow in use."""

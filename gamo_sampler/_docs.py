@@ -76,9 +76,12 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         twice the number of features, between 32 and 256, and half of it.
     max_iter : int, default=100
         Number of epochs, of `rounds_per_epoch` rounds each.
-    max_rounds : int or None, default=1000
+    max_rounds : int, "auto" or None, default="auto"
         Greatest number of rounds in the whole fit, which ends it before `max_iter`
-        on more than a few hundred rows. None is no limit.
+        on more than a few hundred rows. None is no limit. "auto" is 1000, but 50 in
+        :class:`GAMOSampler` on rows themselves and with a `neighborhood`: there the
+        generator starts from rows as good as SMOTE's, and a longer game gained
+        nothing on tables.
     rounds_per_epoch : int or None, default=None
         Rounds of an epoch, u and v of Algorithm 1: F where there is one learns on so
         many minibatches, then the game on F(X) has so many rounds. None is

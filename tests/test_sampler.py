@@ -512,3 +512,25 @@ def test_a_failed_fit_leaves_the_data_alone(table):
         sampler(device="nonsense").fit_resample(X, y)
     assert_array_equal(X, table[0])
     assert_array_equal(y, table[1])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "n_rounds"),
+    [
+        ({}, 50),
+        ({"neighborhood": 4}, 50),
+        ({"neighborhood": None}, 1000),
+        ({"generator": "unconstrained"}, 1000),
+        ({"feature_extractor": "conv"}, 1000),
+        ({"max_rounds": 7}, 7),
+        ({"max_rounds": None}, 1200),
+    ],
+)
+def test_the_game_is_short_where_the_generator_starts_from_good_rows(
+    table, parameters, n_rounds
+):
+    sampler = GAMOSampler(
+        max_iter=1200, rounds_per_epoch=1, batch_size=2, random_state=0, **parameters
+    )
+    sampler.fit_resample(*table)
+    assert sampler.n_iter_ == n_rounds
