@@ -42,6 +42,7 @@ from ._watch import (
     check_losses,
     check_weights,
     hold_out,
+    memory_line,
 )
 
 CHUNK_VALUES = 2**22
@@ -354,6 +355,8 @@ class BaseGAMO(BaseEstimator):
         n_rounds = min(n_rounds, self._round_limit() or n_rounds)
         n_epochs = -(-n_rounds // game.rounds_per_epoch)
         self.history_ = []
+        if self.verbose > 1:
+            print(self._memory(game))
         with tqdm(total=n_epochs, unit="epoch", disable=self.verbose != 1) as bar:
             for epoch, losses in enumerate(game.epochs(n_rounds), start=1):
                 check_losses(losses, game.failed, epoch)
@@ -386,6 +389,11 @@ class BaseGAMO(BaseEstimator):
         bar.update()
         if self.verbose > 1:
             print(", ".join(f"{name} {value:.4g}" for name, value in record.items()))
+
+    def _memory(self, game):
+        learners = [player.network for player in (game.F, game.M) if player]
+        batch = game.rows[torch.arange(game.batch_size)]
+        return memory_line(self._networks().values(), learners, batch)
 
     def _networks(self):
         """The networks that take part, by parameter name."""

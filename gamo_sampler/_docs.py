@@ -113,7 +113,8 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         A scikit-learn scorer. None is minus the log-loss with all classes weighing
         the same. Only used with `early_stopping`.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints a line per epoch.
+        0 is silent, 1 shows a progress bar, 2 prints the memory that a minibatch takes,
+        then a line per epoch.
     random_state : int, RandomState instance or None, default=None
         Seeds all draws. The same seed gives the same bits on a CPU with the same
         number of torch threads. None takes a fresh seed each time, and leaves

@@ -1,8 +1,12 @@
 """Images as rows: layouts in, (channels, height, width) order out."""
 
 import math
+from tempfile import TemporaryFile
 
 import numpy as np
+from sklearn.utils import gen_batches
+
+from ._torch import block_size
 
 CHANNELS = (1, 3, 4)
 
@@ -15,7 +19,7 @@ def as_rows(X, image_shape):
     """
     if getattr(X, "ndim", 2) < 3:
         return X, image_shape
-    X = np.asarray(X)
+    X = X if isinstance(X, np.memmap) else np.asarray(X)
     found = _layouts(X.shape[1:])
     if image_shape is not None:
         wanted = tuple(image_shape)
@@ -32,8 +36,19 @@ def as_rows(X, image_shape):
         )
     [(image_shape, channels_last)] = found.items()
     if channels_last:
-        X = np.moveaxis(X, -1, 1)
-    return X.reshape(len(X), math.prod(image_shape)), image_shape
+        X = _on_disk(X) if isinstance(X, np.memmap) else np.moveaxis(X, -1, 1)
+    return np.asarray(X).reshape(len(X), math.prod(image_shape)), image_shape
+
+
+def _on_disk(X):
+    """`np.moveaxis(X, -1, 1)`, written block by block to a file without a name."""
+    height, width, channels = X.shape[1:]
+    shape = len(X), channels, height, width
+    with TemporaryFile() as file:  # the map holds it until it is gone itself
+        planar = np.memmap(file, X.dtype, "w+", shape=shape)
+    for block in gen_batches(len(X), block_size(math.prod(shape[1:]))):
+        planar[block] = np.moveaxis(X[block], -1, 1)
+    return planar
 
 
 def check_image_shape(image_shape, n_features):

@@ -360,9 +360,23 @@ def test_verbose(table, capsys):
     assert "3/3" in err
     fitted(table, verbose=2)
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 3
-    assert out.startswith("epoch 1, m_real ")
+    memory, *epochs = out.splitlines()
+    assert memory.startswith("memory: ")
+    assert len(epochs) == 3
+    assert epochs[0].startswith("epoch 1, m_real ")
     assert err == ""
+
+
+def test_measuring_the_memory_changes_nothing(table):
+    class AlwaysDropout(torch.nn.Module):
+        def forward(self, x):
+            return torch.nn.functional.dropout(x, 0.5, training=True)
+
+    def classifier(n_in, n_out):
+        return torch.nn.Sequential(torch.nn.Linear(n_in, n_out), AlwaysDropout())
+
+    silent, loud = (fitted(table, classifier=classifier, verbose=v) for v in (0, 2))
+    assert silent.history_ == loud.history_
 
 
 # How M learns

@@ -5,8 +5,10 @@ import importlib
 import pkgutil
 import re
 import runpy
+import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 
 import gamo_sampler
@@ -72,6 +74,13 @@ def test_every_parameter_is_documented_in_order(estimator):
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem
 )
-def test_examples_run(path, capsys):
+@pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
+def test_examples_run(path, capsys, monkeypatch):
+    short = ["--rounds", "20"] if "--rounds" in path.read_text() else []
+    monkeypatch.setattr(sys, "argv", [str(path), *short])
+    plt.switch_backend("agg")
     runpy.run_path(str(path), run_name="__main__")
+    for number in plt.get_fignums():
+        plt.figure(number).canvas.draw()
+    plt.close("all")
     assert capsys.readouterr().out

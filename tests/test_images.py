@@ -1,5 +1,7 @@
 """Image layouts."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -63,3 +65,19 @@ def test_image_shape_must_multiply_to_the_features():
     with pytest.raises(ValueError, match=r"\(1, 8, 9\) has 72 values, but X has 64"):
         check_image_shape((1, 8, 9), 64)
     assert check_image_shape([1, 8, 8], 64) == (1, 8, 8)
+
+
+def test_channels_last_files_are_not_read_whole(tmp_path):
+    shape = (600, 64, 64, 3)  # 7 MB of bytes
+    values = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    values.tofile(tmp_path / "images")
+    on_disk = np.memmap(tmp_path / "images", np.uint8, "r", shape=shape)
+    expected, _ = as_rows(values, None)
+    tracemalloc.start()
+    rows, image_shape = as_rows(on_disk, None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert image_shape == (3, 64, 64)
+    np.testing.assert_array_equal(rows, expected)
+    assert rows.dtype == np.uint8
+    assert peak < values.nbytes / 4

@@ -33,7 +33,7 @@ ALLOWED = {
         "_torch",
         "_watch",
     },
-    "_images": set(),
+    "_images": {"_torch"},
     "_inner": {"_classifier"},
     "_losses": set(),
     "_networks": {"_losses"},
