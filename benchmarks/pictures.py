@@ -28,8 +28,7 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from gamo_sampler import GAMO2Pix, GAMOClassifier
-from gamo_sampler.datasets import fetch_long_tailed
+from gamo_sampler import GAMO2Pix, GAMOClassifier, datasets
 from gamo_sampler.metrics import (
     coverage,
     frechet_distance,
@@ -38,10 +37,9 @@ from gamo_sampler.metrics import (
     precision_recall,
 )
 
-from . import methods, protocols, rows
+from . import methods, protocols, report, rows
 from .__main__ import parse_seeds
 
-CONDITION = "pictures"
 N_COMPARED = 1000
 N_SHOWN = 10
 # Epochs in which the judge gets no better on a part of its training images.
@@ -93,7 +91,9 @@ def convolutions(image_shape, n_out):
 
 def train_judge(name, data_home, device, n_rounds=None):
     """A plain network on all official training images, the same for every seed."""
-    data = fetch_long_tailed(name, counts="all", random_state=0, data_home=data_home)
+    data = datasets.fetch_long_tailed(
+        name, counts="all", random_state=0, data_home=data_home
+    )
     judge = GAMOClassifier(
         generator=None,
         feature_extractor=convolutions,
@@ -193,7 +193,7 @@ def main(arguments=None):
         jobs = [
             protocols.Job(
                 a.protocol,
-                CONDITION,
+                report.PICTURES,
                 "least_squares",
                 name,
                 seed,

@@ -9,6 +9,18 @@ from scipy import stats
 
 REFERENCE = "gamo"
 METRICS = {"acsa": "ACSA", "gm": "GM"}
+# Of generated images, `python -m benchmarks.pictures`.
+PICTURES = "pictures"
+PICTURE_METRICS = {
+    "frechet": "Fréchet",
+    "kernel": "kernel distance",
+    "precision": "precision",
+    "generative_recall": "recall",
+    "coverage": "coverage",
+    "novelty": "novelty",
+    "acsa": "ACSA of CN",
+    "gm": "GM of CN",
+}
 HEADER = (
     "method",
     "runs",
@@ -38,6 +50,9 @@ def write_reports(rows, folder):
     if not can_plot:
         print("matplotlib is not installed: no plots.")
     for name, group in grouped(rows):
+        if (group["condition"] == PICTURES).all():
+            (folder / f"{name}.rst").write_text(picture_table(name, group))
+            continue
         (folder / f"{name}.rst").write_text(table(name, group))
         if can_plot:
             for metric in METRICS:
@@ -145,13 +160,32 @@ def table(name, group):
     return list_table(caption(name, group), lines) + footnote(per_metric)
 
 
+def picture_table(name, group):
+    """The same of generated images, the least Fréchet distance first."""
+    means = group.groupby("method")["frechet"].mean().sort_values()
+    lines = [("method", "runs", *PICTURE_METRICS.values())]
+    for method in means.index:
+        own = group[group["method"] == method]
+        values = [mean_and_deviation(own[metric]) for metric in PICTURE_METRICS]
+        lines.append([method, str(len(own)), *values])
+    return list_table(caption(name, group), lines)
+
+
+def mean_and_deviation(values):
+    """Of those that are there, in three decimals; nothing where none are."""
+    values = values.dropna()
+    if values.empty:
+        return ""
+    deviation = f" ± {values.std():.3f}" if len(values) > 1 else ""
+    return f"{values.mean():.3f}{deviation}"
+
+
 def line(method, own, per_metric, ranks):
     found = [method, str(len(own))]
     for metric in METRICS:
         spread = units(per_metric[metric][[method]])[method]
         in_training = units(cells(own, f"train_{metric}"))[method]
-        deviation = f" ± {spread.std():.3f}" if spread.count() > 1 else ""
-        found.append(f"{spread.mean():.3f}{deviation}")
+        found.append(mean_and_deviation(spread))
         found.append(f"{in_training.mean():.3f}")
     for metric in METRICS:
         found += map(number, paired_tests(per_metric[metric], method))

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.datasets import load_digits, load_iris
 from sklearn.metrics import recall_score
 
-from benchmarks import methods, protocols, report, rows, toy
+from benchmarks import methods, pictures, protocols, report, rows, toy
 from benchmarks.__main__ import main, parse_seeds
 from gamo_sampler import GAMOClassifier
 
@@ -50,7 +50,7 @@ def small_images(monkeypatch):
     few = np.r_[:60, np.flatnonzero(y[60:200] == 0) + 60]
     seeds = []
 
-    def fetch(name, *, random_state, data_home):
+    def fetch(name, *, random_state, data_home, counts=None):
         seeds.append(random_state)
         return SimpleNamespace(
             X_train=X[few], y_train=y[few], X_test=X[300:], y_test=y[300:]
@@ -511,3 +511,47 @@ def test_rank_plots(tmp_path):
 def test_a_report_of_nothing_raises(tmp_path):
     with pytest.raises(ValueError, match="No rows in"):
         main(["report", str(tmp_path / "none.jsonl"), "--out", str(tmp_path)])
+
+
+def test_pictures_run_resume_and_report(small_images, tmp_path, capsys):
+    out = tmp_path / "pictures.jsonl"
+    command = ["fashion_mnist", "--seeds", "0,1", "--rounds", "2", "--device", "cpu"]
+    command += ["--out", str(out), "--methods"]
+    assert pictures.main([*command, "gamo2pix", "smote"]) == 0
+    first = rows.read(out)
+    assert pictures.main([*command, "gamo2pix", "gamo2pix_published", "smote"]) == 0
+    found = rows.read(out)
+    assert found[: len(first)] == first
+    assert [(r["seed"], r["method"]) for r in found[4:]] == [
+        (0, "gamo2pix_published"),
+        (1, "gamo2pix_published"),
+    ]
+    for row in found:
+        assert len(row["frechet_by_class"]) == 2
+        assert row["frechet"] == pytest.approx(np.mean(row["frechet_by_class"]))
+        assert ("acsa" in row) == (row["method"] != "gamo2pix_published")
+    for method in ("gamo2pix", "smote"):
+        assert (tmp_path / f"pictures_{method}.png").stat().st_size > 1000
+    report.write_reports(found, tmp_path)
+    table = (tmp_path / "fashion_mnist_pictures_least_squares_M.rst").read_text()
+    assert "(smoke test" in table
+    values = [row["frechet"] for row in found if row["method"] == "smote"]
+    assert f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}" in table
+
+
+def test_copies_are_not_new():
+    class Judge:
+        def extract_features(self, X):
+            return X
+
+    rng = np.random.default_rng(0)
+    seen, unseen, other = rng.normal(size=(3, 60, 2))
+    copies = pictures.measures((seen, unseen), seen, Judge())
+    assert copies["novelty"] == 0
+    assert copies["frechet"] < 0.5
+    fresh = pictures.measures((seen, unseen), other, Judge())
+    assert fresh["novelty"] == pytest.approx(1, abs=0.5)
+    far = pictures.measures((seen, unseen), other + 10, Judge())
+    assert far["novelty"] > 10
+    assert (far["precision"], far["coverage"]) == (0, 0)
+    assert far["frechet"] > 100
