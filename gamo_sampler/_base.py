@@ -9,7 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from imblearn.utils import check_sampling_strategy
-from scipy.sparse import vstack
+from scipy.sparse import csr_array, vstack
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer_names
@@ -248,6 +248,7 @@ class BaseGAMO(BaseEstimator):
             self._check_outputs(X_train, self.n_iter_)
             self._keep(game, X_train)
             self._members = np.arange(len(y))[train][game.members.numpy()]
+            self._n_samples = len(y)
         self._random_state = random_state
         self._is_trained = True
 
@@ -449,15 +450,22 @@ class BaseGAMO(BaseEstimator):
         y : ndarray of shape (n,)
             Their labels.
         """
+        counts, random_state = self._order(n, random_state)
+        labels = np.repeat(self._generated_classes(), counts)
+        return self._generate(counts, random_state), labels
+
+    def _order(self, n, random_state):
+        """Rows per generated class, and the random state, from what `sample` is given.
+
+        None goes on with the random state of the fit.
+        """
         self._check_trained()
         if self._pool is None:
             raise ValueError("Nothing to sample: no class was generated in fit.")
         random_state = check_random_state(
             self._random_state if random_state is None else random_state
         )
-        counts = self._counts(n, random_state)
-        labels = np.repeat(self._generated_classes(), counts)
-        return self._generate(counts, random_state), labels
+        return self._counts(n, random_state), random_state
 
     def extract_features(self, X):
         """Map rows into the space in which rows are generated.
@@ -530,30 +538,55 @@ class BaseGAMO(BaseEstimator):
         """Rows of the generated classes, (sum of counts, d), class by class."""
         rng = run_generator(random_state)
         with workspace(), self._users_rng(rng), torch.no_grad():
-            return self._generate_blocks(counts, rng)
+            blocks = [rows for rows, *_ in self._blocks(counts, rng)]
+        return self._in_units(torch.cat(blocks))
 
-    def _generate_blocks(self, counts, rng):
+    def _generate_with_weights(self, counts, random_state):
+        """The same rows, and their weights on those of X, sparse.
+
+        The weights are None where the generator is not convex.
+        """
+        rng = run_generator(random_state)
+        blocks, weights = [], []
+        with workspace(), self._users_rng(rng), torch.no_grad():
+            for rows, w, draw in self._blocks(counts, rng):
+                blocks.append(rows)
+                if w is not None:
+                    weights.append(self.generator_.igu.matrix(w, draw))
+        rows = self._in_units(torch.cat(blocks))
+        return rows, self._on_samples(vstack(weights, "csr")) if weights else None
+
+    def _blocks(self, counts, rng):
+        """Rows with what they were made of, (rows, weights or None, draw), in blocks.
+
+        Must not be left in the middle: the blocks share one source of randomness.
+        """
         pools = self._pool.split(self._lots.sizes.tolist())
         low = torch.stack([pool.amin(0) for pool in pools])
         high = torch.stack([pool.amax(0) for pool in pools])
         convex = isinstance(self.generator_, ConvexGenerator)
-        blocks = []
         for k, draw in self._draws(counts, rng):
-            rows = self.generator_(draw, self._pool)
+            if not convex:
+                yield self.generator_(draw, self._pool), None, draw
+                continue
+            weights = self.generator_.weights(draw)
+            rows = self.generator_.igu.mix(weights, draw, self._pool)
             # A sum of products can pass the extremes by its last bit.
-            blocks.append(rows.clamp(low[k], high[k]) if convex else rows)
-        rows = torch.cat(blocks)
+            yield rows.clamp(low[k], high[k]), weights, draw
+
+    def _in_units(self, rows):
+        """Generated rows as an array, in the units of X where they are rows of X."""
         check_finite({"generator": rows.isfinite().all()}, self.n_iter_)
+        convex = isinstance(self.generator_, ConvexGenerator)
         if convex or self.feature_extractor_ is not None:
             return rows.numpy()
         return self._scaling.inverse(rows)
 
-    def _generate_weights(self, counts, random_state):
-        """Convex weights of rows by class, sparse, on the rows that `_pool` holds."""
-        rng = run_generator(random_state)
-        with workspace(), self._users_rng(rng), torch.no_grad():
-            draws = self._draws(counts, rng)
-            return vstack([self.generator_.matrix(draw) for _, draw in draws], "csr")
+    def _on_samples(self, weights):
+        """Sparse weights on the rows that `_pool` holds, as weights on those of X."""
+        members = self._members[weights.indices].astype(weights.indices.dtype)
+        shape = weights.shape[0], self._n_samples
+        return csr_array((weights.data, members, weights.indptr), shape=shape)
 
     def _draws(self, counts, rng):
         """Class positions and draws for so many rows each, in blocks of few values."""

@@ -6,9 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from imblearn.utils import check_sampling_strategy
-from scipy.sparse import csr_array
 from sklearn.base import _fit_context
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -20,6 +18,7 @@ from ._inner import CONSTRAINTS, comes_fitted, fitted_game
 from ._losses import divergence, reconstruction_loss
 from ._networks import Inverse, conv_pixels, mlp
 from ._oversampler import NewRowsSampler
+from ._provenance import ProvenanceMixin, heaviest
 from ._torch import (
     Rows,
     block_size,
@@ -35,7 +34,7 @@ from ._watch import check_weights
 ROUNDS_PER_EPOCH = 100
 
 
-class GAMO2Pix(NewRowsSampler):
+class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
     r"""Over-sample images by turning generated features back into pictures.
 
     The convolutional game of :class:`GAMOClassifier` generates rows of F's space.
@@ -239,11 +238,9 @@ class GAMO2Pix(NewRowsSampler):
             ``return_weights=True``.
         """
         check_is_fitted(self, "decoders_")
-        self._check_generates()
-        random_state = check_random_state(
-            self._random_state if random_state is None else random_state
-        )
-        counts = self.classifier_._counts(n, random_state)
+        if random_state is None:
+            random_state = self._random_state
+        counts, random_state = self.classifier_._order(n, random_state)
         rows, weights = self._generate(counts, random_state)
         labels = np.repeat(self.classifier_._generated_classes(), counts)
         images = self._laid_out(fill(self._template, rows))
@@ -284,7 +281,6 @@ class GAMO2Pix(NewRowsSampler):
 
     def _new_rows(self, X, y, labels):
         self._train(X, self.classes_[y])
-        self._check_generates()
         classes = self.classifier_._lots.classes.numpy()
         self._check_generated(np.setdiff1d(labels, classes))
         counts = np.bincount(labels, minlength=len(self.classes_))[classes]
@@ -302,8 +298,8 @@ class GAMO2Pix(NewRowsSampler):
             features = game._through(X, game.feature_extractor_)
             self._check_rows_of_game(features, y)
             if game._pool is not None:
-                self._sources = X[game._members]
-            self._n_samples = len(X)
+                self._members = np.sort(game._members)
+                self._sources = X[self._members], features[self._members]
             axis = None if game._image_shape else 0
             self._range = X.min(axis), X.max(axis)
             y = np.searchsorted(game.classes_, y)
@@ -346,10 +342,6 @@ class GAMO2Pix(NewRowsSampler):
             "X and y are not the rows that the classifier was fitted to, on which its "
             "generator puts its weights: fit GAMO2Pix to those."
         )
-
-    def _check_generates(self):
-        if self.classifier_._pool is None:
-            raise ValueError("Nothing to sample: no class was generated in fit.")
 
     def _check_generated(self, missing):
         if len(missing):
@@ -422,27 +414,22 @@ class GAMO2Pix(NewRowsSampler):
     def _generate(self, counts, random_state):
         """Flat images by class, in X's units, and their weights on the rows of X."""
         game = self.classifier_
-        weights = game._generate_weights(counts, random_state)
+        features, weights = game._generate_with_weights(counts, random_state)
+        features = torch.from_numpy(features)
+        sources = self._members.searchsorted(weights.indices[heaviest(weights)])
         rng = run_generator(random_state)
         y = game._lots.classes.repeat_interleave(torch.tensor(counts))
+        blocks = torch.arange(len(y)).split(block_size(self.n_features_in_))
         with workspace(), torch.no_grad():
-            images = [
-                self._images(weights[block.numpy()], y[block], rng)
-                for block in torch.arange(len(y)).split(block_size(self.n_features_in_))
-            ]
-        on_samples = weights.data, game._members[weights.indices], weights.indptr
-        shape = len(y), self._n_samples
-        return np.concatenate(images), csr_array(on_samples, shape=shape)
+            images = [self._images(features[b], sources[b], y[b], rng) for b in blocks]
+        return np.concatenate(images), weights
 
-    def _images(self, weights, y, rng):
-        """Flat images of classes y, in X's units, from weights on the game's pool."""
-        pool = self.classifier_._pool
-        features = torch.tensor(weights @ pool.numpy(), dtype=pool.dtype)
+    def _images(self, features, sources, y, rng):
+        """Flat images of classes y, in X's units, with the detail of rows of X."""
         images = self._decode(features, y, rng)
         if self.detail:
-            nearest = np.asarray(weights.argmax(1)).ravel()
-            source = self.classifier_._scaling.forward(self._sources[nearest])
-            lost = source - self._decode(pool[nearest], y)
+            rows, of_rows = (of_all[sources] for of_all in self._sources)
+            lost = self.classifier_._scaling.forward(rows) - self._decode(of_rows, y)
             images += self.detail * lost
         return self._unscaled(images)
 

@@ -226,10 +226,6 @@ class ConvexGenerator(nn.Module):
         code = self.ctmu(torch.cat([draw.z, draw.code], 1))
         return self.igu(code, draw)
 
-    def matrix(self, draw):
-        """The weights on all n rows of the pool, a sparse array of shape (m, n)."""
-        return self.igu.matrix(self.weights(draw), draw)
-
     def forward(self, draw, pool):
         return self.igu.mix(self.weights(draw), draw, pool)
 
@@ -280,6 +276,7 @@ class FullHull(nn.Module):
         return torch.cat([_in_precision(w, x) @ x for w, x in pairs])  # (m, d)
 
     def matrix(self, weights, draw):
+        """The weights on all n rows of the pool, a sparse array of shape (m, n)."""
         weights = iter(weights)
         classes = zip(self.sizes, draw.sizes, strict=True)
         blocks = [next(weights) if m else torch.zeros(0, n) for n, m in classes]

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
+from scipy.sparse import csr_array
 from sklearn.base import _fit_context
 from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import StrOptions
@@ -15,6 +16,7 @@ from ._base import BaseGAMO, rows_to_generate
 from ._docs import documented
 from ._frames import check_columns, container, extend, fill, template
 from ._images import as_rows
+from ._provenance import ProvenanceMixin
 from ._torch import run_generator
 
 # Rounds after which, on validation tables, rows were better than after 200 or 1,000.
@@ -29,7 +31,7 @@ SHORT_GAME = 50
         `fit_resample`, train on the features, and predict on those that
         `extract_features` gives."""
 )
-class GAMOSampler(BaseGAMO, BaseOverSampler):
+class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     r"""Over-sample the smaller classes with the generator of a three-player game.
 
     The game is that of :class:`GAMOClassifier`. The weights w of the convex
@@ -56,6 +58,11 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
         Number of features; of an image, all its values.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where X was a frame with names.
+    provenance_ : scipy.sparse.csr_array of shape (n_generated, n_samples)
+        The convex weights of the rows that `fit_resample` generated on the rows of X,
+        which they sum up: ``provenance_ @ X`` before integers are rounded, or
+        ``provenance_ @ F(X)`` with a `feature_extractor`. Not with another `generator`
+        than "convex".
     n_iter_ : int
         Number of epochs played.
     history_ : list of dict
@@ -216,8 +223,14 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
             with self._users_rng(run_generator(self._random_state)):
                 features = self._through(X, self.feature_extractor_).numpy()
         if not targets:
+            self.provenance_ = csr_array((0, len(X)))
             return features, features[:0], y[:0]
-        return features, *super().sample(targets)
+        counts, random_state = self._order(targets, None)
+        labels = np.repeat(self._generated_classes(), counts)
+        rows, weights = self._generate_with_weights(counts, random_state)
+        if weights is not None:
+            self.provenance_ = weights
+        return features, rows, labels
 
     def _round_limit(self):
         starts_well = self.generator == "convex" and self.neighborhood is not None
@@ -230,6 +243,7 @@ class GAMOSampler(BaseGAMO, BaseOverSampler):
         """Rows, labels and the shape of an image; sets `sampling_strategy_`."""
         # A fit that fails leaves the sampler untrained, never half trained.
         self._is_trained = False
+        vars(self).pop("provenance_", None)
         check_columns(X)
         if self.feature_extractor is None and getattr(X, "ndim", 2) > 2:
             raise ValueError(

@@ -1,0 +1,160 @@
+"""What follows from the weights of generated rows on the rows that they are made of."""
+
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+HOW = ("mean", "vote", "draw", "dominant")
+
+
+class ProvenanceMixin:
+    """For samplers that keep `provenance_`, of shape (n_generated, n_samples)."""
+
+    def explain(self, row):
+        """The rows that one row of the resampled output was made of.
+
+        Parameters
+        ----------
+        row : int
+            Its position in the output of `fit_resample`.
+
+        Returns
+        -------
+        sources : pandas.DataFrame
+            ``row``, positions in X, and ``weight``, the greatest first; an original
+            row comes from itself. Needs pandas.
+        """
+        import pandas as pd
+
+        weights = self._weights()
+        n_generated, n_samples = weights.shape
+        if not 0 <= row < n_samples + n_generated:
+            raise ValueError(
+                f"row must be from 0 to {n_samples + n_generated - 1}, positions in "
+                f"the resampled output, got {row!r}."
+            )
+        if row < n_samples:
+            return pd.DataFrame({"row": [row], "weight": [1.0]})
+        own = slice(*weights.indptr[row - n_samples :][:2])
+        sources = {"row": weights.indices[own], "weight": weights.data[own]}
+        frame = pd.DataFrame(sources).sort_values("weight", ascending=False)
+        return frame.reset_index(drop=True)
+
+    def carry(self, values, how="mean", *, random_state=None):
+        """Give generated rows a value of something else that the original rows have.
+
+        Sample weights, groups, timestamps, text ids, or the pixels behind embeddings
+        that were resampled: whatever is aligned with the rows of X.
+
+        Parameters
+        ----------
+        values : array-like of shape (n_samples, ...)
+            A value for each row of X.
+        how : {"mean", "vote", "draw", "dominant"}, default="mean"
+            "mean" is the weighted mean, of numbers. "vote" is the value with the
+            greatest weight in all, of one-dimensional values; of a tie the least one.
+            "draw" is the value of one of the row's sources, drawn by their weights.
+            "dominant" is the value of the source with the greatest weight.
+        random_state : int, RandomState instance or None, default=None
+            Seeds "draw".
+
+        Returns
+        -------
+        carried : ndarray of shape (n_generated, ...)
+            A value for each generated row, in the order of the resampled output.
+        """
+        weights = self._weights()
+        if how not in HOW:
+            raise ValueError(f"how must be one of {', '.join(HOW)}, got {how!r}.")
+        values = np.asarray(values)
+        if values.ndim == 0 or len(values) != weights.shape[1]:
+            raise ValueError(
+                f"values must have one entry for each of the {weights.shape[1]} rows "
+                f"of X, got shape {values.shape}."
+            )
+        if how == "mean":
+            return _mean(weights, values)
+        if how == "vote":
+            return _vote(weights, column_or_1d(values))
+        if how == "dominant":
+            return values[weights.indices[heaviest(weights)]]
+        drawn = _drawn(weights, check_random_state(random_state))
+        return values[weights.indices[drawn]]
+
+    def affected_by(self, rows):
+        """Generated rows that depend on some of the original rows.
+
+        Parameters
+        ----------
+        rows : array-like of int
+            Positions in X.
+
+        Returns
+        -------
+        affected : ndarray of int
+            Positions in the resampled output of the generated rows that have weight on
+            any of them, ascending.
+        """
+        weights = self._weights()
+        rows = np.atleast_1d(np.asarray(rows, dtype=int))
+        n_samples = weights.shape[1]
+        if rows.size and not (rows.min() >= 0 and rows.max() < n_samples):
+            raise ValueError(
+                f"rows must be positions in X, from 0 to {n_samples - 1}, got "
+                f"{rows.tolist()}."
+            )
+        asked = np.zeros(n_samples)
+        asked[rows] = 1
+        return n_samples + np.flatnonzero(weights @ asked)
+
+    def _weights(self):
+        check_is_fitted(self)
+        if not hasattr(self, "provenance_"):
+            raise AttributeError(
+                f"This {type(self).__name__} has no provenance_: call fit_resample "
+                "first, with generator='convex'."
+            )
+        return self.provenance_
+
+
+def heaviest(weights):
+    """Of every row, the position of its greatest weight in `weights.data`."""
+    counts = np.diff(weights.indptr)
+    if not len(counts):
+        return np.empty(0, int)
+    greatest = np.maximum.reduceat(weights.data, weights.indptr[:-1])
+    hits = np.flatnonzero(weights.data == np.repeat(greatest, counts))
+    rows = np.repeat(np.arange(len(counts)), counts)
+    _, first = np.unique(rows[hits], return_index=True)
+    return hits[first]
+
+
+def _mean(weights, values):
+    if values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"how='mean' takes numbers, got {values.dtype}; 'vote', 'draw' and "
+            "'dominant' take anything."
+        )
+    means = weights @ values.reshape(len(values), -1).astype(float)
+    return means.reshape(-1, *values.shape[1:])
+
+
+def _vote(weights, values):
+    labels, codes = np.unique(values, return_inverse=True)
+    votes = csr_array(
+        (weights.data, codes[weights.indices], weights.indptr),
+        shape=(weights.shape[0], len(labels)),
+    )
+    votes.sum_duplicates()  # sorts them too: of a tie the least label
+    return labels[votes.indices[heaviest(votes)]]
+
+
+def _drawn(weights, random_state):
+    """Of every row, a position in `weights.data`, drawn by the weights."""
+    ends = np.cumsum(weights.data)
+    last = weights.indptr[1:] - 1
+    start = ends[last] - np.asarray(weights.sum(1)).ravel()
+    u = random_state.uniform(size=len(last)) * np.asarray(weights.sum(1)).ravel()
+    # A cumulative sum can miss the end of its row by its last bits.
+    return ends.searchsorted(start + u).clip(weights.indptr[:-1], last)

@@ -1,0 +1,204 @@
+"""Generated rows say which rows they were made of."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from gamo_sampler import GAMOSampler
+from gamo_sampler._provenance import ProvenanceMixin, heaviest
+
+GENERATORS = [{}, {"neighborhood": 3}, {"neighborhood": None}]
+
+
+@pytest.fixture(params=GENERATORS, ids=["class", "3", "full hull"])
+def resampled(request, table):
+    sampler = GAMOSampler(max_rounds=3, random_state=0, **request.param)
+    return sampler, *table, *sampler.fit_resample(*table)
+
+
+class Weighted(ProvenanceMixin, BaseEstimator):
+    """Three generated rows of four."""
+
+    def __init__(self):
+        weights = [[0.2, 0.3, 0.5, 0], [0, 1, 0, 0], [0.25, 0.25, 0.25, 0.25]]
+        self.provenance_ = csr_array(weights)
+
+    def fit(self):
+        return self
+
+
+# The weights ------------------------------------------------------------------
+
+
+def test_weights_give_the_generated_rows(resampled):
+    sampler, X, y, X_resampled, y_resampled = resampled
+    generated = X_resampled[len(X) :]
+    weights = sampler.provenance_
+    assert weights.shape == (len(generated), len(X))
+    assert weights.data.min() > 0
+    np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-12)
+    np.testing.assert_allclose(weights @ X, generated, rtol=1e-9, atol=1e-12)
+    made_of = weights @ np.eye(3)[y]
+    np.testing.assert_allclose(made_of, np.eye(3)[y_resampled[len(X) :]], atol=1e-12)
+
+
+def test_two_sources_but_in_the_full_hull(resampled):
+    sampler, *_ = resampled
+    n_sources = np.diff(sampler.provenance_.indptr)
+    if sampler.neighborhood is None:
+        assert n_sources.tolist() == [12] * 28 + [7] * 33
+    else:
+        assert n_sources.max() == 2
+
+
+@pytest.mark.parametrize("neighborhood", ["class", None])
+def test_integers_are_rounded_after_mixing(table, neighborhood):
+    X, y = table
+    X = (X * 100).astype(int)
+    sampler = GAMOSampler(neighborhood=neighborhood, max_rounds=3, random_state=0)
+    X_resampled, _ = sampler.fit_resample(X, y)
+    mixed = np.rint(sampler.provenance_ @ X)
+    np.testing.assert_allclose(mixed, X_resampled[len(X) :], atol=1)
+
+
+def test_weights_are_on_features_with_a_feature_extractor(digits):
+    X, y = digits
+    sampler = GAMOSampler(
+        feature_extractor="conv", image_shape=(1, 8, 8), max_rounds=3, random_state=0
+    )
+    features, _ = sampler.fit_resample(X, y)
+    mixed = sampler.provenance_ @ sampler.extract_features(X)
+    np.testing.assert_allclose(mixed, features[len(X) :], atol=1e-5)
+
+
+def test_early_stopping_weighs_no_row_that_is_held_out(table):
+    X, y = table
+    sampler = GAMOSampler(early_stopping=True, max_rounds=3, random_state=0)
+    X_resampled, _ = sampler.fit_resample(X, y)
+    np.testing.assert_allclose(sampler.provenance_ @ X, X_resampled[59:], rtol=1e-9)
+    assert len(np.unique(sampler.provenance_.indices)) < (y > 0).sum()
+
+
+def test_without_convexity_there_are_none(table):
+    sampler = GAMOSampler(max_rounds=3, random_state=0)
+    sampler.fit_resample(*table)
+    sampler.set_params(generator="unconstrained").fit_resample(*table)
+    assert not hasattr(sampler, "provenance_")
+    with pytest.raises(AttributeError, match=r"with generator='convex'"):
+        sampler.carry(np.zeros(59))
+
+
+def test_before_fit_resample(table):
+    with pytest.raises(NotFittedError):
+        GAMOSampler().explain(0)
+    sampler = GAMOSampler().fit(*table)
+    with pytest.raises(AttributeError, match="call fit_resample first"):
+        sampler.affected_by([0])
+
+
+@pytest.mark.filterwarnings("ignore:No class is below:UserWarning")
+def test_nothing_generated_nothing_carried(table):
+    X, _ = table
+    sampler = GAMOSampler(max_rounds=3, random_state=0)
+    sampler.fit_resample(X[:40], np.repeat([0, 1], 20))
+    assert sampler.provenance_.shape == (0, 40)
+    for how in ("mean", "vote", "draw", "dominant"):
+        assert len(sampler.carry(np.arange(40), how)) == 0
+    assert len(sampler.affected_by(range(40))) == 0
+    assert sampler.explain(39).to_numpy().tolist() == [[39, 1]]
+
+
+# What follows from them -----------------------------------------------------
+
+
+def test_explain_names_sources_by_weight(resampled):
+    sampler, X, _, X_resampled, _ = resampled
+    for row in (59, 70, len(X_resampled) - 1):
+        sources = sampler.explain(row)
+        assert list(sources) == ["row", "weight"]
+        assert sources["weight"].is_monotonic_decreasing
+        mixed = sources["weight"].to_numpy() @ X[sources["row"]]
+        np.testing.assert_allclose(mixed, X_resampled[row], rtol=1e-9)
+    assert sampler.explain(3).to_numpy().tolist() == [[3, 1]]
+
+
+@pytest.mark.parametrize("row", [-1, 120])
+def test_explain_knows_its_rows(table, row):
+    sampler = GAMOSampler(max_rounds=3, random_state=0)
+    sampler.fit_resample(*table)
+    with pytest.raises(ValueError, match=f"from 0 to 119, .* got {row}"):
+        sampler.explain(row)
+
+
+def test_carry_mean_takes_any_shape(resampled):
+    sampler, X, _, X_resampled, _ = resampled
+    generated = X_resampled[59:]
+    np.testing.assert_allclose(sampler.carry(X), generated, rtol=1e-9)
+    np.testing.assert_allclose(sampler.carry(X[:, 0]), generated[:, 0], rtol=1e-9)
+    images = X[:, :4].reshape(-1, 2, 2)
+    carried = sampler.carry(images)
+    np.testing.assert_allclose(carried, generated[:, :4].reshape(-1, 2, 2), rtol=1e-9)
+
+
+def test_carry_of_known_weights():
+    rows = Weighted()
+    names = np.array(["b", "b", "c", "a"])
+    assert rows.carry([1, 2, 3, 4]).tolist() == pytest.approx([2.3, 2, 2.5])
+    # .5 for b and .5 for c; of the tie the least.
+    assert rows.carry(names, "vote").tolist() == ["b", "b", "b"]
+    assert rows.carry(names, "dominant").tolist() == ["c", "b", "b"]
+    assert rows.carry(pd.Series(names), "dominant").tolist() == ["c", "b", "b"]
+    dates = np.array(["2020", "2021", "2022", "2023"], "datetime64[Y]")
+    assert rows.carry(dates, "dominant")[0] == dates[2]
+
+
+def test_draws_follow_the_weights():
+    rows = Weighted()
+    rng = np.random.RandomState(0)
+    drawn = np.stack(
+        [rows.carry(range(4), "draw", random_state=rng) for _ in range(4000)]
+    )
+    shares = np.stack([(drawn == i).mean(0) for i in range(4)], axis=1)
+    np.testing.assert_allclose(shares, rows.provenance_.toarray(), atol=0.03)
+    same = [rows.carry(range(4), "draw", random_state=1).tolist() for _ in range(2)]
+    assert same[0] == same[1]
+
+
+def test_carry_says_what_it_takes():
+    rows = Weighted()
+    with pytest.raises(ValueError, match=r"for each of the 4 rows of X, got .*\(3,\)"):
+        rows.carry([1, 2, 3])
+    with pytest.raises(ValueError, match="mean, vote, draw, dominant, got 'max'"):
+        rows.carry([1, 2, 3, 4], "max")
+    with pytest.raises(ValueError, match="'mean' takes numbers, got <U1"):
+        rows.carry(list("abcd"))
+
+
+def test_affected_by():
+    rows = Weighted()
+    assert rows.affected_by([3]).tolist() == [6]
+    assert rows.affected_by([0, 3]).tolist() == [4, 6]
+    assert rows.affected_by(1).tolist() == [4, 5, 6]
+    assert rows.affected_by([]).tolist() == []
+    with pytest.raises(ValueError, match=r"from 0 to 3, got \[4\]"):
+        rows.affected_by([4])
+    with pytest.raises(ValueError, match=r"from 0 to 3, got \[-1\]"):
+        rows.affected_by(-1)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.lists(st.integers(0, 3), min_size=5, max_size=5), max_size=6))
+def test_heaviest_is_argmax(counts):
+    counts = [row for row in counts if any(row)]
+    dense = np.array(counts, dtype=float).reshape(-1, 5)
+    weights = csr_array(dense)
+    found = weights.indices[heaviest(weights)]
+    np.testing.assert_array_equal(found, dense.argmax(1))
+    votes = Weighted()
+    votes.provenance_ = weights
+    np.testing.assert_array_equal(votes.carry(np.arange(5), "vote"), dense.argmax(1))
