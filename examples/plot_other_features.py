@@ -76,3 +76,7 @@ report("frozen network", [GAMOFeatures(game)])
 
 embed = GAMOFeatures(game).fit(X_train, y_train).transform
 report("embeddings", [], embed(X_train), embed(X_test))
+
+# %%
+# On images as small as these F gains nothing over pixels, and filters at random do
+# better than both. Which features are right is for your data to say.

@@ -71,6 +71,27 @@ def rows_to_generate(strategy, y):
     return dict(check_sampling_strategy(strategy, y, "over-sampling"))
 
 
+def warn_of_balance(strategy, targets):
+    """Say so where no class is to be generated."""
+    if not any(targets.values()):
+        warnings.warn(
+            "No class is below the size that sampling_strategy="
+            f"{strategy!r} asks for: nothing is generated.",
+            stacklevel=4,
+        )
+
+
+def warn_of_copies(labels, sizes, targets):
+    """Say so where a class to be generated has one row alone."""
+    for label, size in zip(labels, sizes, strict=True):
+        if size == 1:
+            warnings.warn(
+                f"Class {label} has one row to learn from: its "
+                f"{targets[label]} generated rows are copies.",
+                stacklevel=4,
+            )
+
+
 def _check_targets(strategy):
     if not isinstance(strategy, Mapping) or not all(
         isinstance(n, Integral) for n in strategy.values()
@@ -519,6 +540,8 @@ class BaseGAMO(BaseEstimator):
         if not isinstance(n, Mapping):
             _check_count(n)
             return random_state.multinomial(n, self._deficit / self._deficit.sum())
+        if not n:
+            raise ValueError("n asks for no rows: it is an empty dict.")
         labels = self._generated_classes()
         # As numpy scalars: `tolist` makes other keys of dates.
         unknown = [label for label in n if label not in list(labels)]

@@ -99,6 +99,7 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             image_shape=self.image_shape,
             random_state=self.random_state,
         )
+        classifier._check_rows(X)
         self.classifier_ = classifier
         # The base class's `get_feature_names_out` asks for it.
         self._n_features_out = classifier._n_features_out

@@ -1,20 +1,24 @@
 """GAMO2Pix: images from the rows that the game generates in F's space."""
 
+from copy import deepcopy
 from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from imblearn.utils import check_sampling_strategy
+from scipy.sparse import csr_array
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
+from ._base import warn_of_balance, warn_of_copies
 from ._frames import fill
 from ._game import Player
-from ._inner import CONSTRAINTS, comes_fitted, fitted_game
+from ._images import as_rows
+from ._inner import CONSTRAINTS, comes_fitted, fitted_game, given_game
 from ._losses import divergence, reconstruction_loss
 from ._networks import Inverse, conv_pixels, mlp
 from ._oversampler import NewRowsSampler
@@ -60,7 +64,7 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         fitted. None is a ``GAMOClassifier(feature_extractor="conv")``. A fitted one
         that is to be used as it is comes with ``prefit=True``, or in a
         :class:`sklearn.frozen.FrozenEstimator`; `fit` then takes the rows that it was
-        fitted to.
+        fitted to and no others, so that it is of no use in cross-validation.
     decoder : {"shared", "per_class"}, default="shared"
         One decoder for all classes, which is told the label, so that a small class
         learns from the others what images look like; or, as published, one per class.
@@ -70,8 +74,8 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
     latent_dim : int, default=100
         Length of z.
     max_rounds : int, default=5000
-        Minibatches that the decoders learn from, in all. Each holds rows of all classes
-        of its decoder alike.
+        Minibatches that the shared decoder learns from, with rows of all classes alike.
+        Those of one class each have equal parts of it, rounded up.
     batch_size : int, default=32
         Rows of a minibatch.
     learning_rate : float, default=1e-3
@@ -83,15 +87,15 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         Whether `classifier` is fitted already, to the rows that `fit` is given.
     sampling_strategy : float, str, dict or callable, default="auto"
         Which classes are over-sampled, and to which size, as in imbalanced-learn. The
-        game is trained to generate the same ones.
+        game is trained to generate the same ones; a fitted game has to generate them.
     verbose : int, default=0
         1 shows a progress bar of the decoders. The game has a `verbose` of its own.
     random_state : int, RandomState instance or None, default=None
         Seeds the decoders and, where it is not fitted already, the game. None takes a
         fresh seed each time, and leaves numpy's global random state alone.
     device : str or torch.device, default="auto"
-        Where the decoders are trained. "auto" is a GPU where there is one, else the
-        CPU.
+        Where the decoders are trained, and the game where `classifier` is None. "auto"
+        is a GPU where there is one, else the CPU.
 
     Attributes
     ----------
@@ -107,7 +111,8 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         Convex weights of the images that `fit_resample` made, on the rows of X. Only
         after `fit_resample`.
     history_ : list of dict
-        Mean reconstruction error and divergence of every 100 minibatches.
+        Mean reconstruction error and divergence of every 100 minibatches, an epoch, of
+        each decoder.
     device_ : torch.device
         Where the decoders were trained.
     n_features_in_ : int
@@ -149,7 +154,7 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         **NewRowsSampler._parameter_constraints,
         **CONSTRAINTS,
         "decoder": [StrOptions({"shared", "per_class"})],
-        "detail": [Interval(Real, 0, None, closed="left")],
+        "detail": [Interval(Real, 0, 1, closed="both")],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "max_rounds": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -260,8 +265,11 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
             dec(mu(F(x))), with the label that the game's classifier predicts.
         """
         check_is_fitted(self, "decoders_")
-        features = torch.tensor(self.classifier_.extract_features(X))
-        y = torch.tensor(np.searchsorted(self.classes_, self.classifier_.predict(X)))
+        X, _ = as_rows(X, self.classifier_._image_shape)
+        X = validate_data(self, X, reset=False)
+        game = self.classifier_
+        y = torch.from_numpy(game._probabilities(X).argmax(1))
+        features = game._through(X, game.feature_extractor_)
         blocks = torch.arange(len(y)).split(block_size(self.n_features_in_))
         with workspace(), torch.no_grad():
             rows = [self._unscaled(self._decode(features[b], y[b])) for b in blocks]
@@ -276,27 +284,41 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         return super()._check_X_y(X, y, accept_sparse)
 
     def _fit_resample(self, X, y):
-        self.classes_ = np.unique(y)
-        return super()._fit_resample(X, y)
+        warn_of_balance(self.sampling_strategy, self.sampling_strategy_)
+        self.classes_, counts = np.unique(y, return_counts=True)
+        self.provenance_ = csr_array((0, len(X)))
+        resampled = super()._fit_resample(X, y)
+        asked = np.array([bool(self.sampling_strategy_.get(i)) for i in self.classes_])
+        warn_of_copies(self.classes_[asked], counts[asked], self.sampling_strategy_)
+        return resampled
+
+    def _known_shape(self):
+        game = given_game(self.classifier, self.prefit)
+        if self.image_shape is not None or game is None:
+            return self.image_shape
+        if comes_fitted(self.classifier, self.prefit):
+            check_is_fitted(game)
+            return game._image_shape
+        return game.image_shape
 
     def _new_rows(self, X, y, labels):
         self._train(X, self.classes_[y])
         classes = self.classifier_._lots.classes.numpy()
-        self._check_generated(np.setdiff1d(labels, classes))
         counts = np.bincount(labels, minlength=len(self.classes_))[classes]
         rows, self.provenance_ = self._generate(counts, self._random_state)
         return rows
 
     def _train(self, X, y):
         """Fit the game and the decoders to flat rows X and their labels y."""
+        self._check_convex()
         self.device_ = resolve_device(self.device)
         self._random_state = private_random_state(self.random_state)
         self.classifier_ = game = self._fitted_game(X, y)
         self.classes_ = game.classes_
+        self._check_classes(y)
         rng = run_generator(self._random_state)
         with workspace():
-            features = game._through(X, game.feature_extractor_)
-            self._check_rows_of_game(features, y)
+            features = self._features_of_game(X, y)
             if game._pool is not None:
                 self._members = np.sort(game._members)
                 self._sources = X[self._members], features[self._members]
@@ -307,49 +329,70 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
             decoders = self._learn(rows, features, torch.tensor(y), rng)
         self.decoders_ = decoders
 
-    def _fitted_game(self, X, y):
-        own = {"image_shape": self._image_shape}
-        if not comes_fitted(self.classifier, self.prefit):
-            own |= {
-                "sampling_strategy": self.sampling_strategy,
-                "random_state": self.random_state,
-            }
-        game = fitted_game(self.classifier, self.prefit, X, y, **own)
-        if game.generator != "convex":
+    def _check_convex(self):
+        game = given_game(self.classifier, self.prefit)
+        if game is not None and game.generator != "convex":
             raise ValueError(
                 "GAMO2Pix decodes convex combinations of rows: the classifier needs "
                 f"generator='convex', got {game.generator!r}."
             )
+
+    def _fitted_game(self, X, y):
+        own = {"image_shape": self._image_shape}
+        if not comes_fitted(self.classifier, self.prefit):
+            own["sampling_strategy"] = self.sampling_strategy
+            own["random_state"] = self.random_state
+        if self.classifier is None:
+            own["device"] = self.device
+        game = fitted_game(self.classifier, self.prefit, X, y, **own)
+        if comes_fitted(self.classifier, self.prefit):
+            # Fitted again to other rows, it would have its weights on those.
+            return deepcopy(game)
         return game
 
-    def _check_rows_of_game(self, features, y):
-        """A fitted game's generator has weights on the rows that it was fitted to."""
-        game = self.classifier_
-        if not np.array_equal(np.unique(y), game.classes_):
+    def _check_classes(self, y):
+        """That the game has the classes of y, and generates those asked for."""
+        if not np.array_equal(np.unique(y), self.classes_):
             raise ValueError(
                 f"y has the labels {np.unique(y).tolist()}, but the fitted "
-                f"classifier's classes are {game.classes_.tolist()}."
+                f"classifier's classes are {self.classes_.tolist()}."
             )
-        if game._pool is None:
-            return
-        at = game._members
-        if at.max() < len(y):
-            known = np.repeat(game._generated_classes(), game._lots.sizes)
-            same = torch.allclose(features[at], game._pool, rtol=1e-3, atol=1e-3)
-            if same and (y[at] == known).all():
-                return
-        raise ValueError(
-            "X and y are not the rows that the classifier was fitted to, on which its "
-            "generator puts its weights: fit GAMO2Pix to those."
-        )
-
-    def _check_generated(self, missing):
+        game = self.classifier_
+        generated = self.classes_[:0]
+        if game._pool is not None:
+            generated = game._generated_classes()
+        asked = [label for label, n in self.sampling_strategy_.items() if n]
+        missing = np.setdiff1d(asked, generated)
         if len(missing):
             raise ValueError(
                 f"sampling_strategy={self.sampling_strategy!r} asks for images of "
-                f"{self.classes_[missing].tolist()}, but the fitted classifier "
-                f"generates {self.classifier_._generated_classes().tolist()}."
+                f"{missing.tolist()}, but the fitted classifier generates "
+                f"{generated.tolist()}."
             )
+
+    def _features_of_game(self, X, y):
+        """F(X), of rows and labels on which the game's generator has its weights."""
+        game = self.classifier_
+        if X.shape[1] != game.n_features_in_:
+            self._refuse_rows(f"{X.shape[1]} values each, not {game.n_features_in_}")
+        if len(X) != game._n_samples:
+            self._refuse_rows(f"{len(X)} of them, not {game._n_samples}")
+        features = game._through(X, game.feature_extractor_)
+        if game._pool is not None:
+            at = game._members
+            labels = np.repeat(game._generated_classes(), game._lots.sizes)
+            if not (y[at] == labels).all():
+                self._refuse_rows("the labels differ")
+            if not torch.allclose(features[at], game._pool, rtol=1e-3, atol=1e-3):
+                self._refuse_rows("their features differ")
+        return features
+
+    def _refuse_rows(self, why):
+        raise ValueError(
+            f"X and y are not the rows that the classifier was fitted to ({why}), on "
+            "which its generator puts its weights. Fit GAMO2Pix to those; in "
+            "cross-validation give it a classifier that is not fitted."
+        )
 
     def _learn(self, rows, features, y, rng):
         """One decoder per group of classes, trained with equal shares of `max_rounds`.
@@ -362,11 +405,14 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         self.history_ = []
         decoders = []
         with tqdm(total=n_rounds * len(groups), disable=not self.verbose) as bar:
-            for group in groups:
+            for position, group in enumerate(groups):
                 network = self._make_network(rows.n_features, features.shape[1], rng)
                 members = [(y == i).nonzero()[:, 0] for i in group]
                 batches = _batches(members, self.batch_size, n_rounds, rng)
-                self._fit_network(network, rows, features, y, batches, bar, rng)
+                records = self._fit_network(
+                    network, rows, features, y, batches, bar, rng
+                )
+                self.history_ += [{"decoder": position} | r for r in records]
                 decoders.append(network)
         return decoders
 
@@ -380,12 +426,13 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         return Inverse(n_features, n_classes, self.latent_dim, pixels, rng)
 
     def _fit_network(self, network, rows, features, y, batches, bar, rng):
-        """Minimise reconstruction error and divergence, batch by batch."""
+        """Minimise reconstruction error and divergence; their means by epoch."""
         adam = partial(torch.optim.Adam, lr=self.learning_rate, fused=True)
         player = Player(network.to(self.device_), adam)
         falling = torch.optim.lr_scheduler.CosineAnnealingLR(
             player.optimizer, len(batches)
         )
+        records = []
         for epoch, indices in enumerate(batches.split(ROUNDS_PER_EPOCH), start=1):
             losses = 0
             for index in indices:
@@ -402,9 +449,11 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
                 bar.update()
             check_weights({"decoder": network}, epoch)
             error, spread = (losses / len(indices)).tolist()
-            record = {"epoch": epoch, "reconstruction": error, "divergence": spread}
-            self.history_.append(record)
+            records.append(
+                {"epoch": epoch, "reconstruction": error, "divergence": spread}
+            )
         put_to_rest(network)
+        return records
 
     def _codes(self, y):
         return torch.eye(len(self.classes_), dtype=torch.float32)[y]
@@ -421,7 +470,9 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         y = game._lots.classes.repeat_interleave(torch.tensor(counts))
         blocks = torch.arange(len(y)).split(block_size(self.n_features_in_))
         with workspace(), torch.no_grad():
-            images = [self._images(features[b], sources[b], y[b], rng) for b in blocks]
+            images = [
+                self._images(features[b], sources[b.numpy()], y[b], rng) for b in blocks
+            ]
         return np.concatenate(images), weights
 
     def _images(self, features, sources, y, rng):

@@ -19,6 +19,30 @@ def comes_fitted(classifier, prefit):
     return prefit or isinstance(classifier, FrozenEstimator)
 
 
+def given_game(classifier, prefit):
+    """The classifier as a GAMOClassifier with an F, unwrapped; None if there is none.
+
+    What cannot be used is refused here, before anything is trained.
+    """
+    if isinstance(classifier, FrozenEstimator):
+        classifier = classifier.estimator
+    if classifier is None:
+        if prefit:
+            raise ValueError("prefit=True needs a fitted classifier, got None.")
+        return None
+    if not isinstance(classifier, GAMOClassifier):
+        raise TypeError(
+            "classifier must be a GAMOClassifier, as it is or in a FrozenEstimator, "
+            f"got a {type(classifier).__name__}."
+        )
+    if classifier.feature_extractor is None:
+        raise ValueError(
+            "The classifier has feature_extractor=None, so that there is no F; "
+            "'conv' or a builder gives it one."
+        )
+    return classifier
+
+
 def fitted_game(classifier, prefit, X, y, **own):
     """The game fitted to X and y, or as it is where it comes fitted.
 
@@ -26,35 +50,25 @@ def fitted_game(classifier, prefit, X, y, **own):
     are not None.
     """
     own = {name: value for name, value in own.items() if value is not None}
+    game = given_game(classifier, prefit)
     if comes_fitted(classifier, prefit):
-        return _as_it_is(classifier, X, own)
-    if classifier is None:
-        classifier = GAMOClassifier(feature_extractor="conv")
-    _check_has_features(classifier)
-    return clone(classifier).set_params(**own).fit(X, y)
+        return _as_it_is(game, own)
+    if game is None:
+        game = GAMOClassifier(feature_extractor="conv")
+    return clone(game).set_params(**own).fit(X, y)
 
 
-def _as_it_is(classifier, X, own):
-    if classifier is None or "random_state" in own:
+def _as_it_is(game, own):
+    check_is_fitted(game)
+    if "random_state" in own:
         raise ValueError(
-            "prefit=True and a FrozenEstimator take a fitted classifier as it is, "
-            f"got classifier={classifier} and {own}."
+            "prefit=True and a FrozenEstimator take a fitted classifier as it is, so "
+            f"that nothing is drawn; got random_state={own['random_state']}."
         )
-    check_is_fitted(classifier)
-    _check_has_features(classifier)
-    image_shape = own.get("image_shape", classifier._image_shape)
-    if image_shape is not None and tuple(image_shape) != classifier._image_shape:
+    image_shape = own.get("image_shape", game._image_shape)
+    if image_shape is not None and tuple(image_shape) != game._image_shape:
         raise ValueError(
             f"image_shape={image_shape}, but the fitted classifier has learned from "
-            f"images of shape {classifier._image_shape}."
+            f"images of shape {game._image_shape}."
         )
-    classifier._check_rows(X)
-    return classifier
-
-
-def _check_has_features(classifier):
-    if classifier.feature_extractor is None:
-        raise ValueError(
-            "The classifier has feature_extractor=None, so that there is no F; "
-            "'conv' or a builder gives it one."
-        )
+    return game

@@ -55,6 +55,10 @@ class NewRowsSampler(BaseOverSampler):
             images = np.moveaxis(images, 1, -1)
         return images.reshape(-1, *self._layout)
 
+    def _known_shape(self):
+        """(channels, height, width) that images have, None to take it from them."""
+        return self.image_shape
+
     @abstractmethod
     def _new_rows(self, X, y, labels):
         """Make one row per label.
@@ -87,7 +91,7 @@ class NewRowsSampler(BaseOverSampler):
     def _check_X_y(self, X, y, accept_sparse=False):
         check_columns(X)
         self._layout = X.shape[1:] if getattr(X, "ndim", 2) > 2 else None
-        X, image_shape = as_rows(X, self.image_shape)
+        X, image_shape = as_rows(X, self._known_shape())
         rows, y, one_vs_all = super()._check_X_y(X, y, accept_sparse)
         self._image_shape = check_image_shape(image_shape, rows.shape[1])
         # The base class casts to the types of a frame, but it truncates.

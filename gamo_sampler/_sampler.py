@@ -1,7 +1,5 @@
 """GAMOSampler: the generator G that comes out of the game, as an over-sampler."""
 
-import warnings
-
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
@@ -12,7 +10,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._base import BaseGAMO, rows_to_generate
+from ._base import BaseGAMO, rows_to_generate, warn_of_balance, warn_of_copies
 from ._docs import documented
 from ._frames import check_columns, container, extend, fill, template
 from ._images import as_rows
@@ -153,9 +151,12 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             Their labels.
         """
         rows, labels, image_shape = self._check_X_y(X, y)
-        self._warn_of_balance()
+        warn_of_balance(self.sampling_strategy, self.sampling_strategy_)
         features, new_rows, new_labels = self._fit_resample(rows, labels, image_shape)
-        self._warn_of_copies()
+        if self._pool is not None and self.generator == "convex":
+            sizes = self._lots.sizes.tolist()
+            targets = self.sampling_strategy_
+            warn_of_copies(self._generated_classes(), sizes, targets)
         X = container(X, rows) if self.feature_extractor is None else features
         if isinstance(y, list):
             y = labels.tolist() if np.ndim(y) < 2 else np.asarray(y)
@@ -268,27 +269,6 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         if shape[1] == 1:
             return labels[:, None]
         return np.eye(shape[1], dtype=int)[labels]
-
-    def _warn_of_balance(self):
-        if not any(self.sampling_strategy_.values()):
-            warnings.warn(
-                "No class is below the size that sampling_strategy="
-                f"{self.sampling_strategy!r} asks for: nothing is generated.",
-                stacklevel=4,
-            )
-
-    def _warn_of_copies(self):
-        if self._pool is None or self.generator != "convex":
-            return
-        for label, size in zip(
-            self._generated_classes(), self._lots.sizes.tolist(), strict=True
-        ):
-            if size == 1:
-                warnings.warn(
-                    f"Class {label} has one row to learn from: its "
-                    f"{self.sampling_strategy_[label]} generated rows are copies.",
-                    stacklevel=4,
-                )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -55,14 +55,19 @@ def check_finite(finite, epoch, what="outputs"):
 def memory_line(networks, learners, x):
     """What a minibatch x takes, and what the networks take, in megabytes.
 
-    `learners` are those that x goes through, one after the other.
+    `learners` are F and M, through which x goes one after the other.
     """
     kept = activation_bytes(learners, x)
-    weights = sum(p.nbytes for network in networks for p in network.parameters())
-    # Each comes with its gradient and Adam's two moments.
+    # A weight that learns comes with its gradient and Adam's two moments.
+    weights = sum(
+        p.nbytes * (4 if p.requires_grad else 1)
+        for network in networks
+        for p in network.parameters()
+    )
     return (
-        f"memory: {kept / 1e6:.3g} MB of activations per minibatch of {len(x)}, "
-        f"{4 * weights / 1e6:.3g} MB of weights, gradients and optimiser states"
+        f"memory: {kept / 1e6:.3g} MB of F's and M's activations per minibatch of "
+        f"{len(x)}, {weights / 1e6:.3g} MB of all weights, gradients and optimiser "
+        "states"
     )
 
 

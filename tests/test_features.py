@@ -103,7 +103,7 @@ def test_frozen_game_survives_cross_validation(images, game):
     )
     assert folds["test_score"].min() > 0.5
     for fold in folds["estimator"]:
-        assert fold["features"].classifier_.estimator is fitted
+        assert fold["features"].classifier_ is fitted
 
 
 def test_names_and_set_output(images, game):
@@ -162,18 +162,33 @@ def test_a_game_without_features_is_refused(images):
         GAMOFeatures(GAMOClassifier()).fit(*images)
 
 
-@pytest.mark.parametrize("parameters", [{}, {"random_state": 1}])
-def test_prefit_takes_a_fitted_game_and_nothing_else(images, game, parameters):
-    if parameters:
-        parameters = {"classifier": game.fit(*images), **parameters}
-    with pytest.raises(ValueError, match=r"take a fitted classifier as it is, got"):
-        GAMOFeatures(prefit=True, **parameters).fit(*images)
+def test_prefit_takes_a_fitted_game_and_no_seed(images, game):
+    with pytest.raises(ValueError, match="needs a fitted classifier, got None"):
+        GAMOFeatures(prefit=True).fit(*images)
+    fitted = game.fit(*images)
+    for features in (
+        GAMOFeatures(fitted, prefit=True, random_state=1),
+        GAMOFeatures(FrozenEstimator(fitted), random_state=1),
+    ):
+        with pytest.raises(ValueError, match="nothing is drawn; got random_state=1"):
+            features.fit(*images)
 
 
-def test_a_frozen_game_takes_no_parameters(images, game):
-    frozen = FrozenEstimator(game.fit(*images))
-    with pytest.raises(ValueError, match=r"(?s)as it is, got .*'random_state': 1"):
-        GAMOFeatures(frozen, random_state=1).fit(*images)
+def test_prefit_takes_images_of_the_game_s_shape(images, game):
+    X, y = images
+    fitted = game.fit(X, y)
+    flat = X.reshape(len(X), -1)
+    features = GAMOFeatures(fitted, prefit=True, image_shape=(1, 8, 8)).fit(flat, y)
+    np.testing.assert_array_equal(features.transform(flat), features.transform(X))
+    with pytest.raises(ValueError, match=r"images of shape \(1, 8, 8\)"):
+        GAMOFeatures(fitted, prefit=True, image_shape=(1, 4, 16)).fit(flat, y)
+
+
+def test_a_frozen_estimator_holds_a_game(images):
+    X, y = images
+    frozen = FrozenEstimator(SVC(random_state=0).fit(X.reshape(len(X), -1), y))
+    with pytest.raises(TypeError, match=r"must be a GAMOClassifier.* got a SVC"):
+        GAMOFeatures(frozen).fit(X, y)
 
 
 def test_other_extractors_take_f_s_place(images):

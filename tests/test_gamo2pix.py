@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 import torch
 from imblearn.pipeline import Pipeline
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOFeatures
+from gamo_sampler import GAMO2Pix, GAMOClassifier
 from gamo_sampler._gamo2pix import _batches, _draw
 from gamo_sampler._losses import divergence, reconstruction_loss
 from gamo_sampler._torch import run_generator
@@ -113,11 +113,33 @@ def test_sample_gives_the_input_s_shape_type_and_range(images, fitted):
     assert set(labels) <= {1, 2, 3}
 
 
-def test_generated_images_are_those_of_their_class(images, fitted):
+def test_decoded_images_are_those_of_their_class(images, fitted_game):
     X, y = images
-    generated, labels = fitted.sample({1: 30, 2: 30, 3: 30})
+    model = sampler(fitted_game, prefit=True, detail=0.0, learning_rate=1e-2)
+    generated, labels = (
+        model.set_params(max_rounds=600)
+        .fit(X, y)
+        .sample({1: 30, 2: 30, 3: 30}, random_state=0)
+    )
     judge = LogisticRegression(max_iter=2000).fit(X.reshape(len(X), -1), y)
     assert judge.score(generated.reshape(90, -1), labels) > 0.8
+
+
+def test_images_with_detail_are_no_copies(images, fitted):
+    X, _ = images
+    generated, _, weights = fitted.sample({3: 50}, random_state=0, return_weights=True)
+    sources = X[weights.argmax(1)].astype(float)
+    differences = np.abs(generated - sources).reshape(50, -1)
+    assert (differences.max(1) > 10).all()
+
+
+def test_one_image(images, fitted):
+    image, label, weights = fitted.sample({2: 1}, return_weights=True)
+    assert image.shape == (1, 8, 8)
+    assert label.tolist() == [2]
+    assert weights.shape == (1, len(images[0]))
+    with pytest.raises(ValueError, match="asks for no rows"):
+        fitted.sample({})
 
 
 @pytest.mark.parametrize("neighborhood", ["class", 4, None])
@@ -173,6 +195,7 @@ def test_seeds(images, fitted_game, fitted):
 
 def test_fit_resample_appends_and_keeps_the_weights(images):
     X, y = images
+    before = GAME.get_params()
     model = sampler()
     X_resampled, y_resampled = model.fit_resample(X, y)
     np.testing.assert_array_equal(X_resampled[: len(X)], X)
@@ -180,7 +203,7 @@ def test_fit_resample_appends_and_keeps_the_weights(images):
     np.testing.assert_array_equal(np.bincount(y_resampled), [120] * 4)
     assert model.provenance_.shape == (len(X_resampled) - len(X), len(X))
     np.testing.assert_allclose(model.provenance_.sum(1), 1)
-    assert clone(GAME).get_params() == GAME.get_params()
+    assert before == GAME.get_params()
     assert not hasattr(GAME, "classifier_")
 
 
@@ -216,16 +239,21 @@ def test_frames_of_pixels(images):
     assert (more.dtypes == np.uint8).all()
 
 
-def test_in_a_pipeline_before_any_image_classifier(images):
+def test_in_a_pipeline_before_an_image_classifier(images):
     X, y = images
-    model = Pipeline(
-        [
-            ("gamo2pix", sampler()),
-            ("features", GAMOFeatures(clone(GAME).set_params(max_iter=8))),
-            ("clf", LogisticRegression(max_iter=2000)),
-        ]
-    ).fit(X, y)
-    assert model.score(X, y) > 0.9
+
+    class Spy(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            self.X_, self.y_, self.classes_ = X, y, np.unique(y)
+            return self
+
+        def predict(self, X):
+            return self.y_[: len(X)]
+
+    model = Pipeline([("gamo2pix", sampler(max_rounds=20)), ("clf", Spy())]).fit(X, y)
+    assert model[-1].X_.shape == (480, 8, 8)
+    np.testing.assert_array_equal(np.bincount(model[-1].y_), [120] * 4)
+    assert len(model.predict(X)) == len(X)
 
 
 def test_the_game_generates_what_the_sampler_is_asked_for(images):
@@ -240,8 +268,10 @@ def test_balanced_images_are_left_alone(images):
     X, y = images
     X, y = np.concatenate([X[y == i][:60] for i in range(4)]), np.repeat(range(4), 60)
     model = sampler()
-    X_resampled, _ = model.fit_resample(X, y)
+    with pytest.warns(UserWarning, match="nothing is generated"):
+        X_resampled, _ = model.fit_resample(X, y)
     np.testing.assert_array_equal(X_resampled, X)
+    assert model.provenance_.shape == (0, 240)
     with pytest.raises(NotFittedError):
         model.sample({1: 3})
     model.fit(X, y)
@@ -261,16 +291,47 @@ def test_pickles(images, fitted):
 # What is refused ------------------------------------------------------------
 
 
-def test_a_fitted_game_comes_with_its_rows(images, fitted_game):
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda X, y: (255 - X, y), "their features differ"),
+        (lambda X, y: (X[::-1], y), "their features differ"),
+        (lambda X, y: (X[5:], y[5:]), "355 of them, not 360"),
+        (lambda X, y: (X, np.roll(y, 1)), "the labels differ"),
+    ],
+)
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_fitted_game_comes_with_its_rows(images, fitted_game, change, why, frozen):
+    X, y = change(*images)
+    game = FrozenEstimator(fitted_game) if frozen else fitted_game
+    with pytest.raises(ValueError, match=rf"was fitted to \({why}\)"):
+        sampler(game, prefit=not frozen).fit(X, y)
+
+
+def test_a_fitted_game_of_tables_comes_with_its_columns(table):
+    X, y = table
+    game = clone(GAME).fit(X, y)
+    with pytest.raises(ValueError, match=r"\(4 values each, not 5\)"):
+        sampler(game, prefit=True).fit(X[:, :4], y)
+    model = sampler(game, prefit=True, max_rounds=20).fit(X, y)
+    rows, _ = model.sample({1: 30})
+    assert (rows >= X.min(0)).all()
+    assert (rows <= X.max(0)).all()
+
+
+def test_a_fitted_game_comes_with_its_classes(images, fitted_game):
     X, y = images
-    for other in (255 - X, X[::-1], X[5:]):
-        with pytest.raises(ValueError, match="not the rows that the classifier was"):
-            sampler(fitted_game, prefit=True).fit(other, y[-len(other) :])
-    with pytest.raises(ValueError, match="not the rows that the classifier was"):
-        sampler(FrozenEstimator(fitted_game)).fit(X, np.roll(y, 1))
-    few = y < 3
     with pytest.raises(ValueError, match=r"labels \[0, 1, 2\], but the fitted"):
-        sampler(fitted_game, prefit=True).fit(X[few], y[few])
+        sampler(fitted_game, prefit=True).fit(X[y < 3], y[y < 3])
+
+
+def test_a_fitted_game_is_copied(images, fitted_game):
+    X, y = images
+    game = clone(GAME).fit(X, y)
+    model = sampler(game, prefit=True, max_rounds=20).fit(X, y)
+    before, _ = model.sample({3: 2}, random_state=0)
+    game.fit(X[::-1], y[::-1])
+    np.testing.assert_array_equal(model.sample({3: 2}, random_state=0)[0], before)
 
 
 def test_a_fitted_game_generates_only_its_classes(images):
@@ -278,13 +339,16 @@ def test_a_fitted_game_generates_only_its_classes(images):
     game = clone(GAME).set_params(sampling_strategy={3: 100}).fit(X, y)
     with pytest.raises(ValueError, match=r"'auto' asks for images of \[1, 2\], but"):
         sampler(game, prefit=True, max_rounds=5).fit_resample(X, y)
+    with pytest.raises(ValueError, match=r"'auto' asks for images of \[1, 2\], but"):
+        sampler(game, prefit=True, max_rounds=5).fit(X, y)
+    model = sampler(game, prefit=True, max_rounds=5, sampling_strategy={3: 90})
     with pytest.raises(ValueError, match=r"rows of \[1\], but the generated"):
-        sampler(game, prefit=True, max_rounds=5).fit(X, y).sample({1: 3})
+        model.fit(X, y).sample({1: 3})
 
 
 @pytest.mark.parametrize("generator", ["unconstrained", None])
-def test_only_convex_games_are_taken(images, generator):
-    game = clone(GAME).set_params(generator=generator)
+def test_only_convex_games_are_trained(images, generator):
+    game = clone(GAME).set_params(generator=generator, max_iter=10**9, max_rounds=None)
     with pytest.raises(ValueError, match=rf"'convex', got {generator!r}"):
         sampler(game).fit(*images)
 
@@ -301,3 +365,43 @@ def test_an_early_stopped_game_knows_its_rows(images):
     *_, weights = model.sample({1: 50, 3: 50}, random_state=0, return_weights=True)
     features, _ = game.sample({1: 50, 3: 50}, random_state=0)
     np.testing.assert_allclose(weights @ game.extract_features(X), features, atol=1e-5)
+
+
+def test_only_games_are_taken(images):
+    X, y = images
+    other = LogisticRegression(max_iter=2000).fit(X.reshape(len(X), -1), y)
+    with pytest.raises(TypeError, match=r"must be a GAMOClassifier.* LogisticReg"):
+        sampler(FrozenEstimator(other)).fit(X, y)
+    with pytest.raises(ValueError, match="needs a fitted classifier, got None"):
+        sampler(None, prefit=True).fit(X, y)
+    with pytest.raises(NotFittedError):
+        sampler(GAME, prefit=True).fit(X, y)
+
+
+def test_a_class_of_one_image(images):
+    X, y = images
+    keep = np.flatnonzero((y < 2) | (np.cumsum(y == 2) == 1) & (y == 2))
+    model = sampler(max_rounds=20)
+    with pytest.warns(UserWarning, match="Class 2 has one row to learn from"):
+        _, y_resampled = model.fit_resample(X[keep], y[keep])
+    np.testing.assert_array_equal(np.bincount(y_resampled), [120] * 3)
+
+
+def test_names_of_columns_are_checked(images):
+    X, y = images
+    frame = pd.DataFrame(X.reshape(len(X), -1)).add_prefix("pixel")
+    model = sampler(max_rounds=20, image_shape=(1, 8, 8)).fit(frame, y)
+    assert list(model.reconstruct(frame)) == list(frame)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.reconstruct(frame[frame.columns[::-1]])
+
+
+def test_the_classifier_s_shape_and_our_device(images):
+    X, y = images
+    game = clone(GAME).set_params(image_shape=(2, 8, 8))
+    both = np.stack([X, X], axis=1)
+    model = sampler(game, max_rounds=5).fit(both, y)
+    assert model.reconstruct(both).shape == both.shape
+    small = np.flatnonzero(y > 1)[::4]
+    model = sampler(None, device="cpu", max_rounds=5).fit(X[small], y[small])
+    assert model.classifier_.device == "cpu"

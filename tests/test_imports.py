@@ -24,8 +24,10 @@ ALLOWED = {
     "_frames": set(),
     "_game": {"_draws", "_losses", "_torch"},
     "_gamo2pix": {
+        "_base",
         "_frames",
         "_game",
+        "_images",
         "_inner",
         "_losses",
         "_networks",

@@ -288,6 +288,9 @@ def test_memory_line_counts_weights_gradients_and_moments():
     network = linear(249, 1000, torch.Generator())  # 250,000 parameters: 1 MB
     line = memory_line([network, network], [network], torch.zeros(1000, 249))
     assert line == (
-        "memory: 0.996 MB of activations per minibatch of 1000, 8 MB of weights, "
-        "gradients and optimiser states"
+        "memory: 0.996 MB of F's and M's activations per minibatch of 1000, 8 MB of "
+        "all weights, gradients and optimiser states"
     )
+    network.requires_grad_(False)
+    line = memory_line([network], [network], torch.zeros(1000, 249))
+    assert ", 1 MB of all weights" in line

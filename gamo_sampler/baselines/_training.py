@@ -1,6 +1,9 @@
 """What the baselines with networks share: parameters and batches."""
 
+from numbers import Integral
+
 import torch
+from sklearn.utils._param_validation import Interval
 
 from .._base import BaseGAMO
 
@@ -11,7 +14,6 @@ CONSTRAINTS = {
         "image_shape",
         "hidden_layer_sizes",
         "max_iter",
-        "max_rounds",
         "batch_size",
         "learning_rate",
         "beta_1",
@@ -20,7 +22,7 @@ CONSTRAINTS = {
         "random_state",
         "device",
     )
-}
+} | {"max_rounds": [Interval(Integral, 1, None, closed="left"), None]}
 
 
 def epochs(n, params, rng):
