@@ -43,11 +43,10 @@ X_test, y_test = draw(500, 500, rng)
 #
 # Alone, the classifier gives the minority up. The conditional GAN covers one arm of the
 # crescent, and piles rows up at the edge of its range. Without a discriminator the
-# generator
-# goes where the classifier is sure of the majority, and the classifier loses both
-# classes. The discriminator calls it back to the crescent, most of the way: some rows
-# still lie in the majority, which pays for the minority's recall, and so does all room
-# outside the blob, which goes to the minority.
+# generator goes where the classifier is sure of the majority, and the classifier loses
+# both classes. The discriminator calls it back to the crescent, most of the way: some
+# rows still lie in the majority, which pays for the minority's recall, and so does all
+# room outside the blob, which goes to the minority.
 
 network = {"hidden_layer_sizes": (64, 32), "max_rounds": 1000, "random_state": 0}
 game = {"neighborhood": None, "generator_target": "complement"} | network
