@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
 from ._game import SCHEDULES, Game, exponential_average, make_player
-from ._images import as_rows, check_image_shape
+from ._images import as_read, check_image_shape
 from ._losses import CRITERIA, DECEPTIONS
 from ._networks import ConvexGenerator
 from ._torch import (
@@ -504,7 +504,7 @@ class BaseGAMO(BaseEstimator):
         self._check_trained()
         X = self._check_rows(X)
         if self.feature_extractor is None:
-            return X
+            return X[:]
         return self._through(X, self.feature_extractor_).numpy()
 
     def _check_trained(self):
@@ -514,8 +514,9 @@ class BaseGAMO(BaseEstimator):
             )
 
     def _check_rows(self, X):
-        X, _ = as_rows(X, self._image_shape)
-        return validate_data(self, X, reset=False)
+        X, _, ordered = as_read(X, self._image_shape)
+        X = validate_data(self, X, reset=False)
+        return ordered(X) if ordered else X
 
     def _through(self, X, *networks):
         """Rows X (n, n_features), scaled, through the networks, on the CPU."""

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import BaseGAMO, rows_to_generate
 from ._docs import documented
-from ._images import as_rows
+from ._images import as_read
 
 
 @documented(none=" None trains M alone, the paper's CN.")
@@ -96,8 +96,9 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         """
         # A fit that fails leaves the estimator unfitted, never half fitted.
         self._is_trained = False
-        X, image_shape = as_rows(X, self.image_shape)
+        X, image_shape, ordered = as_read(X, self.image_shape)
         X, y = validate_data(self, X, y, ensure_min_samples=2)
+        X = ordered(X) if ordered else X
         if X.dtype.kind in "mM":
             raise TypeError(f"X holds dates ({X.dtype}); turn them into numbers first.")
         check_classification_targets(y)

@@ -1,12 +1,9 @@
 """Images as rows: layouts in, (channels, height, width) order out."""
 
 import math
-from tempfile import TemporaryFile
+from functools import partial
 
 import numpy as np
-from sklearn.utils import gen_batches
-
-from ._torch import block_size
 
 CHANNELS = (1, 3, 4)
 
@@ -17,9 +14,19 @@ def as_rows(X, image_shape):
     X of shape (n, height, width), (n, channels, height, width) or
     (n, height, width, channels). Other X passes through with `image_shape`.
     """
+    X, image_shape, ordered = as_read(X, image_shape)
+    return (X if ordered is None else ordered(X)[:]), image_shape
+
+
+def as_read(X, image_shape):
+    """The same, but flat rows in the order in which they lie in memory or in a file.
+
+    The third value, where it is not None, is what such rows, once they are checked, are
+    to be wrapped in: it puts those that are asked for in order.
+    """
     if getattr(X, "ndim", 2) < 3:
-        return X, image_shape
-    X = X if isinstance(X, np.memmap) else np.asarray(X)
+        return X, image_shape, None
+    X = np.asarray(X)
     found = _layouts(X.shape[1:])
     if image_shape is not None:
         wanted = tuple(image_shape)
@@ -35,20 +42,40 @@ def as_rows(X, image_shape):
             "image_shape=(channels, height, width) settles which."
         )
     [(image_shape, channels_last)] = found.items()
-    if channels_last:
-        X = _on_disk(X) if isinstance(X, np.memmap) else np.moveaxis(X, -1, 1)
-    return np.asarray(X).reshape(len(X), math.prod(image_shape)), image_shape
+    rows = X.reshape(len(X), math.prod(image_shape))
+    ordered = partial(ChannelsLast, image_shape=image_shape) if channels_last else None
+    return rows, image_shape, ordered
 
 
-def _on_disk(X):
-    """`np.moveaxis(X, -1, 1)`, written block by block to a file without a name."""
-    height, width, channels = X.shape[1:]
-    shape = len(X), channels, height, width
-    with TemporaryFile() as file:  # the map holds it until it is gone itself
-        planar = np.memmap(file, X.dtype, "w+", shape=shape)
-    for block in gen_batches(len(X), block_size(math.prod(shape[1:]))):
-        planar[block] = np.moveaxis(X[block], -1, 1)
-    return planar
+class ChannelsLast:
+    """Flat rows of (height, width, channels), read as (channels, height, width).
+
+    An index of rows gives an array. So an array in a file, or a large one in memory, is
+    read, and put in order, one minibatch at a time.
+    """
+
+    ndim = 2
+
+    def __init__(self, rows, image_shape):
+        self.rows = rows
+        self.image_shape = image_shape
+        self.shape = rows.shape
+        self.size = rows.size
+        self.dtype = rows.dtype
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        channels, height, width = self.image_shape
+        images = self.rows[index].reshape(-1, height, width, channels)
+        return np.moveaxis(images, -1, 1).reshape(len(images), self.shape[1])
+
+    def min(self):
+        return self.rows.min()
+
+    def max(self):
+        return self.rows.max()
 
 
 def check_image_shape(image_shape, n_features):

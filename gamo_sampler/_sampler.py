@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._base import BaseGAMO, rows_to_generate, warn_of_balance, warn_of_copies
 from ._docs import documented
 from ._frames import check_columns, container, extend, fill, template
-from ._images import as_rows
+from ._images import as_read
 from ._provenance import ProvenanceMixin
 from ._torch import run_generator
 
@@ -254,10 +254,11 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         y, _ = check_target_type(y, indicate_one_vs_all=True)
-        image_shape = self.image_shape
+        image_shape, ordered = self.image_shape, None
         if self.feature_extractor is not None:
-            X, image_shape = as_rows(X, image_shape)
+            X, image_shape, ordered = as_read(X, image_shape)
         X, y = validate_data(self, X, y)
+        X = ordered(X) if ordered else X
         self.sampling_strategy_ = rows_to_generate(self.sampling_strategy, y)
         return X, y, image_shape
 

@@ -5,7 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from gamo_sampler._images import as_rows, check_image_shape
+from gamo_sampler import GAMOClassifier
+from gamo_sampler._images import as_read, as_rows, check_image_shape
 
 
 def test_rows_pass_through():
@@ -74,10 +75,34 @@ def test_channels_last_files_are_not_read_whole(tmp_path):
     on_disk = np.memmap(tmp_path / "images", np.uint8, "r", shape=shape)
     expected, _ = as_rows(values, None)
     tracemalloc.start()
-    rows, image_shape = as_rows(on_disk, None)
+    rows, image_shape, ordered = as_read(on_disk, None)
+    rows = ordered(rows)
+    some = rows[[5, 3]]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert image_shape == (3, 64, 64)
-    np.testing.assert_array_equal(rows, expected)
-    assert rows.dtype == np.uint8
-    assert peak < values.nbytes / 4
+    assert peak < values.nbytes / 20
+    np.testing.assert_array_equal(some, expected[[5, 3]])
+    assert some.dtype == np.uint8
+    assert (rows.shape, rows.size, len(rows)) == (expected.shape, expected.size, 600)
+    assert (rows.min(), rows.max()) == (expected.min(), expected.max())
+    np.testing.assert_array_equal(rows[:], expected)
+
+
+@pytest.mark.parametrize("feature_extractor", ["conv", None])
+def test_the_layout_changes_nothing(feature_extractor):
+    rng = np.random.RandomState(0)
+    planes, y = rng.randint(256, size=(40, 3, 8, 8)), np.repeat([0, 1], [28, 12])
+    last = np.moveaxis(planes, 1, -1)
+    models = [
+        GAMOClassifier(
+            feature_extractor=feature_extractor, max_rounds=5, random_state=0
+        ).fit(X, y)
+        for X in (planes, last)
+    ]
+    np.testing.assert_array_equal(*[m.predict_proba(last) for m in models])
+    np.testing.assert_array_equal(*[m.sample(5, random_state=0)[0] for m in models])
+    features = [
+        m.extract_features(X) for m, X in zip(models, (planes, last), strict=True)
+    ]
+    np.testing.assert_array_equal(*features)

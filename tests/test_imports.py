@@ -36,7 +36,7 @@ ALLOWED = {
         "_torch",
         "_watch",
     },
-    "_images": {"_torch"},
+    "_images": set(),
     "_inner": {"_classifier"},
     "_losses": set(),
     "_networks": {"_losses"},
