@@ -9,7 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from imblearn.utils import check_sampling_strategy
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array, get_index_dtype, vstack
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer_names
@@ -45,7 +45,7 @@ from ._watch import (
     memory_line,
 )
 
-CHUNK_VALUES = 2**22
+CHUNK_VALUES = 2**20
 
 
 def rows_to_generate(strategy, y):
@@ -562,41 +562,41 @@ class BaseGAMO(BaseEstimator):
         """Rows of the generated classes, (sum of counts, d), class by class."""
         rng = run_generator(random_state)
         with workspace(), self._users_rng(rng), torch.no_grad():
-            blocks = [rows for rows, *_ in self._blocks(counts, rng)]
-        return self._in_units(torch.cat(blocks))
+            blocks = (rows for rows, *_ in self._blocks(counts, rng))
+            return stacked(blocks, sum(counts))
 
     def _generate_with_weights(self, counts, random_state):
         """The same rows, and their weights on those of X, sparse.
 
         The weights are None where the generator is not convex.
         """
-        rng = run_generator(random_state)
-        blocks, weights = [], []
-        with workspace(), self._users_rng(rng), torch.no_grad():
-            for rows, w, draw in self._blocks(counts, rng):
-                blocks.append(rows)
+        weights = []
+
+        def kept(blocks):
+            for rows, w, draw in blocks:
                 if w is not None:
                     weights.append(self.generator_.igu.matrix(w, draw))
-        rows = self._in_units(torch.cat(blocks))
+                yield rows
+
+        rng = run_generator(random_state)
+        with workspace(), self._users_rng(rng), torch.no_grad():
+            rows = stacked(kept(self._blocks(counts, rng)), sum(counts))
         return rows, self._on_samples(vstack(weights, "csr")) if weights else None
 
     def _blocks(self, counts, rng):
-        """Rows with what they were made of, (rows, weights or None, draw), in blocks.
-
-        Must not be left in the middle: the blocks share one source of randomness.
-        """
+        """(rows, their weights or None, the draw that they come from), in blocks."""
         pools = self._pool.split(self._lots.sizes.tolist())
         low = torch.stack([pool.amin(0) for pool in pools])
         high = torch.stack([pool.amax(0) for pool in pools])
         convex = isinstance(self.generator_, ConvexGenerator)
         for k, draw in self._draws(counts, rng):
             if not convex:
-                yield self.generator_(draw, self._pool), None, draw
+                yield self._in_units(self.generator_(draw, self._pool)), None, draw
                 continue
             weights = self.generator_.weights(draw)
             rows = self.generator_.igu.mix(weights, draw, self._pool)
             # A sum of products can pass the extremes by its last bit.
-            yield rows.clamp(low[k], high[k]), weights, draw
+            yield self._in_units(rows.clamp_(low[k], high[k])), weights, draw
 
     def _in_units(self, rows):
         """Generated rows as an array, in the units of X where they are rows of X."""
@@ -608,9 +608,12 @@ class BaseGAMO(BaseEstimator):
 
     def _on_samples(self, weights):
         """Sparse weights on the rows that `_pool` holds, as weights on those of X."""
-        members = self._members[weights.indices].astype(weights.indices.dtype)
         shape = weights.shape[0], self._n_samples
-        return csr_array((weights.data, members, weights.indptr), shape=shape)
+        narrow = get_index_dtype(maxval=max(*shape, weights.nnz))
+        members = self._members[weights.indices].astype(narrow)
+        return csr_array(
+            (weights.data, members, weights.indptr.astype(narrow)), shape=shape
+        )
 
     def _draws(self, counts, rng):
         """Class positions and draws for so many rows each, in blocks of few values."""
@@ -618,6 +621,17 @@ class BaseGAMO(BaseEstimator):
         labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
         for k in labels.split(max(1, CHUNK_VALUES // width)):
             yield k, self._lots.of(k, rng)
+
+
+def stacked(blocks, n):
+    """Blocks of n rows in all as one array: never all of them twice."""
+    start, out = 0, None
+    for block in blocks:
+        if out is None:
+            out = np.empty((n, *block.shape[1:]), block.dtype)
+        out[start : start + len(block)] = block
+        start += len(block)
+    return out
 
 
 def _is_weight(w):

@@ -65,7 +65,7 @@ def _cast(values, dtype):
     if getattr(dtype, "kind", "O") in "iub" and values.dtype.kind == "f":
         values = np.clip(np.rint(values), *_limits(dtype))
     if isinstance(dtype, np.dtype):
-        return values.astype(dtype)
+        return values.astype(dtype, copy=False)
     import pandas as pd
 
     return pd.array(values, dtype=dtype)
