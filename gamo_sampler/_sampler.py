@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._audit import Audit, audit_class
 from ._base import BaseGAMO, rows_to_generate, warn_of_balance, warn_of_copies
 from ._docs import documented
 from ._frames import check_columns, container, extend, fill, template
@@ -187,6 +188,51 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         rows, labels = super().sample(n, random_state=random_state)
         X, y = self._templates
         return fill(X, rows), fill(y, self._encode(labels))
+
+    def audit(self):
+        """How near the rows that `fit_resample` generated are to copies of real ones.
+
+        Mixing rows is no anonymisation: a fitted sampler, its pickle and `provenance_`
+        hold or point to training rows.
+
+        Returns
+        -------
+        audit : dict
+            For each generated class, by label:
+
+            - ``n_real`` and ``n_generated``, numbers of rows;
+            - ``largest_weight``, the mean of each generated row's greatest weight, and
+              ``effective_sources``, that of 1 / sum(w^2): 1 for a copy;
+            - ``near_copies``, the share of rows with a weight above .95;
+            - ``distance_ratio``, the mean distance of a generated row to the nearest
+              real one over that of a real row to its nearest other, in the scaled units
+              or the features of the game, of 1,000 rows of each at most; nan for a
+              class of one row, or of equal ones;
+            - ``in_hull``, whether all weights are at least 0, on rows of the class
+              alone, and sum to 1.
+
+            It prints as a table.
+        """
+        weights = self._weights()
+        audit = Audit()
+        if self._pool is None:
+            return audit
+        rows = self._pool.numpy()
+        if self.feature_extractor is None:
+            rows = self._scaling.forward(rows).numpy()
+        ends = np.cumsum(self._lots.sizes.numpy())[:-1]
+        classes = zip(
+            self._generated_classes(),
+            np.split(rows, ends),
+            np.split(self._members, ends),
+            strict=True,
+        )
+        first = 0
+        for label, own, members in classes:
+            last = first + self.sampling_strategy_[label]
+            audit[label] = audit_class(weights[first:last][:, members], own)
+            first = last
+        return audit
 
     def get_feature_names_out(self, input_features=None):
         """Names of the resampled columns.
