@@ -27,6 +27,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.model_selection import train_test_split
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import (
     parametrize_with_checks as parametrize_with_sklearn_checks,
 )
@@ -113,6 +114,7 @@ def test_every_parameter_is_documented_in_order_with_its_default(cls):
 def test_the_optimiser_is_the_package_s():
     own = GAMOClassifier().get_params()
     del own["loss"]  # the GAN was published with cross-entropy
+    own["max_rounds"] = GAMOClassifier()._round_limit()  # where it is "auto"
     for cls in (CGANSampler, DOSClassifier):
         shared = {k: v for k, v in cls().get_params().items() if k in own}
         assert shared == {k: own[k] for k in shared}
@@ -676,3 +678,10 @@ def test_a_failed_fit_leaves_dos_unfitted(table):
         model.set_params(learning_rate=1e38).fit(X, y)
     with pytest.raises(NotFittedError):
         model.predict(X)
+
+
+@pytest.mark.parametrize("cls", [CGANSampler, DOSClassifier])
+def test_baselines_have_no_automatic_length(cls, table):
+    model = cls(max_rounds="auto")
+    with pytest.raises(InvalidParameterError, match="'max_rounds' parameter of"):
+        getattr(model, "fit_resample", model.fit)(*table)
