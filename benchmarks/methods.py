@@ -10,7 +10,7 @@ from imblearn.over_sampling import ADASYN, SMOTE, BorderlineSMOTE, RandomOverSam
 from imblearn.pipeline import Pipeline, make_pipeline
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
-from gamo_sampler import GAMOClassifier, GAMOSampler, published
+from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOSampler, published
 
 ROWS_PER_UPDATE = 32
 PUBLISHED_ROUNDS = 25_098
@@ -160,6 +160,15 @@ def cgan(s):
     return CGANSampler(max_iter=s.rounds, max_rounds=s.rounds, **parameters)
 
 
+def gamo2pix(s):
+    """Images of the game, with a decoder of as many minibatches as it has rounds."""
+    if not s.convolutional:
+        raise ValueError("gamo2pix needs a protocol with a feature extractor.")
+    shared = {"image_shape": s.image_shape, "random_state": s.seed}
+    device = s.network["device"]
+    return GAMO2Pix(game(s), max_rounds=s.rounds, device=device, **shared)
+
+
 def game_sampler(s, **own):
     """GAMOSampler with its defaults."""
     shared = {name: s.network[name] for name in ("loss", "random_state", "device")}
@@ -257,6 +266,7 @@ METHODS: dict[str, Callable] = {
     "gamo_no_d": lambda s: game(s, discriminator=None),
     "gamo_published": as_published,
     "gamo": game,
+    "gamo2pix": lambda s: resampled(gamo2pix(s), s),
     "class_weight": lambda s: plain(s, class_weight="balanced"),
     "effective_number": effective_number,
     "logit_adjust": lambda s: plain(s, **{"logit_adjustment": 1.0} | s.extras),

@@ -28,7 +28,7 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from gamo_sampler import GAMO2Pix, GAMOClassifier, datasets
+from gamo_sampler import GAMOClassifier, datasets
 from gamo_sampler.metrics import (
     coverage,
     frechet_distance,
@@ -50,10 +50,9 @@ JUDGE_EPOCHS = {"mnist": 3, "fashion_mnist": 3, "cifar10": 10, "svhn": 3}
 
 
 def gamo2pix(s, game, **parameters):
-    """GAMO2Pix on the fitted game, with as many minibatches as the game has rounds."""
-    network = {"random_state": s.seed, "device": s.network["device"]}
-    length = {"max_rounds": s.rounds, "image_shape": s.image_shape}
-    return GAMO2Pix(game, prefit=True, **network, **length, **parameters)
+    """GAMO2Pix on the fitted game."""
+    given = {"classifier": game, "prefit": True}
+    return methods.gamo2pix(s).set_params(**given | parameters)
 
 
 METHODS = {

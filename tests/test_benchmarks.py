@@ -297,6 +297,12 @@ def test_every_method_of_today_fits(small_images, name):
     check_fits(name, "today", "conv")
 
 
+def test_gamo2pix_fits_where_there_are_features(small_images):
+    check_fits("gamo2pix", "paper", "conv")
+    with pytest.raises(ValueError, match="needs a protocol with a feature extractor"):
+        methods.make("gamo2pix", "paper", settings(image_shape=(1, 8, 8)))
+
+
 def check_fits(name, condition, extractor):
     data = protocols.load("mnist", 0, None)
     given = settings(
