@@ -64,12 +64,12 @@ def audit_class(weights, rows):
 
 def _distance_ratio(generated, rows):
     """Mean distance to the nearest real row, over that between real rows."""
-    if len(rows) < 2:
+    if (rows == rows[0]).all():
         return float("nan")
     search = NearestNeighbors().fit(rows)
     own = search.kneighbors(rows[_some(len(rows))], n_neighbors=2)[0][:, 1].mean()
     found = search.kneighbors(generated, n_neighbors=1)[0].mean()
-    return float(found / own) if own else float("nan")
+    return float(found / own) if own else float("inf")
 
 
 def _some(n):

@@ -87,7 +87,7 @@ def warn_of_copies(labels, sizes, targets):
         if size == 1:
             warnings.warn(
                 f"Class {label} has one row to learn from: its "
-                f"{targets[label]} generated rows are copies.",
+                f"{targets.get(label, 0)} generated rows are copies.",
                 stacklevel=4,
             )
 
@@ -260,7 +260,8 @@ class BaseGAMO(BaseEstimator):
                 train = np.setdiff1d(np.arange(len(y)), held_out)
             wanted = np.array([targets.get(label, 0) for label in self.classes_])
             wanted = wanted * (len(y[train]) / len(y))
-            X_train = X[train]  # the caller's array, where nothing is held out
+            # Not X[:], which would read all of a file of images to put them in order.
+            X_train = X if held_out is None else X[train]
             game = self._make_game(X_train, y[train], wanted, rng)
             watcher = None
             if held_out is not None:

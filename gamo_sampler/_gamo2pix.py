@@ -20,7 +20,7 @@ from ._game import Player
 from ._images import as_rows
 from ._inner import CONSTRAINTS, comes_fitted, fitted_game, given_game
 from ._losses import divergence, reconstruction_loss
-from ._networks import Inverse, conv_pixels, mlp
+from ._networks import ConvexGenerator, Inverse, conv_pixels, mlp
 from ._oversampler import NewRowsSampler
 from ._provenance import ProvenanceMixin, heaviest
 from ._torch import (
@@ -285,11 +285,10 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
 
     def _fit_resample(self, X, y):
         warn_of_balance(self.sampling_strategy, self.sampling_strategy_)
-        self.classes_, counts = np.unique(y, return_counts=True)
-        self.provenance_ = csr_array((0, len(X)))
+        self.classes_ = np.unique(y)
         resampled = super()._fit_resample(X, y)
-        asked = np.array([bool(self.sampling_strategy_.get(i)) for i in self.classes_])
-        warn_of_copies(self.classes_[asked], counts[asked], self.sampling_strategy_)
+        if not any(self.sampling_strategy_.values()):
+            self.provenance_ = csr_array((0, len(X)))
         return resampled
 
     def _known_shape(self):
@@ -331,10 +330,16 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
 
     def _check_convex(self):
         game = given_game(self.classifier, self.prefit)
-        if game is not None and game.generator != "convex":
+        if game is None:
+            return
+        convex = game.generator == "convex"
+        if convex and comes_fitted(self.classifier, self.prefit):
+            # The parameter may have been set after the fit.
+            convex = isinstance(game.generator_, ConvexGenerator | None)
+        if not convex:
             raise ValueError(
                 "GAMO2Pix decodes convex combinations of rows: the classifier needs "
-                f"generator='convex', got {game.generator!r}."
+                f"generator='convex' in its fit, got {game.generator!r}."
             )
 
     def _fitted_game(self, X, y):
@@ -368,6 +373,10 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
                 f"sampling_strategy={self.sampling_strategy!r} asks for images of "
                 f"{missing.tolist()}, but the fitted classifier generates "
                 f"{generated.tolist()}."
+            )
+        if game._pool is not None:
+            warn_of_copies(
+                generated, game._lots.sizes.tolist(), self.sampling_strategy_
             )
 
     def _features_of_game(self, X, y):

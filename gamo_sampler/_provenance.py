@@ -1,5 +1,7 @@
 """What follows from the weights of generated rows on the rows that they are made of."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.utils import check_random_state
@@ -29,7 +31,7 @@ class ProvenanceMixin:
 
         weights = self._weights()
         n_generated, n_samples = weights.shape
-        if not 0 <= row < n_samples + n_generated:
+        if not isinstance(row, Integral) or not 0 <= row < n_samples + n_generated:
             raise ValueError(
                 f"row must be from 0 to {n_samples + n_generated - 1}, positions in "
                 f"the resampled output, got {row!r}."
@@ -87,8 +89,8 @@ class ProvenanceMixin:
 
         Parameters
         ----------
-        rows : array-like of int
-            Positions in X.
+        rows : array-like of int, or of bool and of shape (n_samples,)
+            Positions in X, or a mask of its rows.
 
         Returns
         -------
@@ -97,15 +99,18 @@ class ProvenanceMixin:
             any of them, ascending.
         """
         weights = self._weights()
-        rows = np.atleast_1d(np.asarray(rows, dtype=int))
+        rows = np.atleast_1d(rows)
         n_samples = weights.shape[1]
-        if rows.size and not (rows.min() >= 0 and rows.max() < n_samples):
+        if rows.dtype == bool and rows.shape == (n_samples,):
+            rows = np.flatnonzero(rows)
+        known = np.isin(rows, np.arange(n_samples)).all()
+        if rows.size and not (rows.dtype.kind in "iu" and known):
             raise ValueError(
-                f"rows must be positions in X, from 0 to {n_samples - 1}, got "
-                f"{rows.tolist()}."
+                f"rows must be positions in X, from 0 to {n_samples - 1}, or a mask "
+                f"of its rows, got {rows.tolist()}."
             )
         asked = np.zeros(n_samples)
-        asked[rows] = 1
+        asked[rows.astype(int)] = 1
         return n_samples + np.flatnonzero(weights @ asked)
 
     def _weights(self):
@@ -113,7 +118,7 @@ class ProvenanceMixin:
         if not hasattr(self, "provenance_"):
             raise AttributeError(
                 f"This {type(self).__name__} has no provenance_: call fit_resample "
-                "first, with generator='convex'."
+                "first, with a convex generator."
             )
         return self.provenance_
 
@@ -133,8 +138,8 @@ def heaviest(weights):
 def _mean(weights, values):
     if values.dtype.kind not in "biuf":
         raise ValueError(
-            f"how='mean' takes numbers, got {values.dtype}; 'vote', 'draw' and "
-            "'dominant' take anything."
+            f"how='mean' takes numbers, got {values.dtype}; 'vote' takes labels, "
+            "'draw' and 'dominant' anything."
         )
     means = weights @ values.reshape(len(values), -1).astype(float)
     return means.reshape(-1, *values.shape[1:])
@@ -145,6 +150,7 @@ def _vote(weights, values):
     votes = csr_array(
         (weights.data, codes[weights.indices], weights.indptr),
         shape=(weights.shape[0], len(labels)),
+        copy=True,  # summing works in place
     )
     votes.sum_duplicates()  # sorts them too: of a tie the least label
     return labels[votes.indices[heaviest(votes)]]

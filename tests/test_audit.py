@@ -28,6 +28,9 @@ def test_rows_out_of_the_hull_are_found(weights):
 
 def test_one_row_has_no_distance():
     assert np.isnan(audit_class(csr_array([[1.0]]), np.ones((1, 2)))["distance_ratio"])
+    equal = np.tile(np.linspace(-3, 7, 40), (30, 1))
+    weights = csr_array(np.full((5, 30), 1 / 30))
+    assert np.isnan(audit_class(weights, equal)["distance_ratio"])
 
 
 @pytest.mark.parametrize("neighborhood", ["class", None])

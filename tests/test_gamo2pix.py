@@ -349,7 +349,7 @@ def test_a_fitted_game_generates_only_its_classes(images):
 @pytest.mark.parametrize("generator", ["unconstrained", None])
 def test_only_convex_games_are_trained(images, generator):
     game = clone(GAME).set_params(generator=generator, max_iter=10**9, max_rounds=None)
-    with pytest.raises(ValueError, match=rf"'convex', got {generator!r}"):
+    with pytest.raises(ValueError, match=rf"'convex' in its fit, got {generator!r}"):
         sampler(game).fit(*images)
 
 
@@ -405,3 +405,23 @@ def test_the_classifier_s_shape_and_our_device(images):
     small = np.flatnonzero(y > 1)[::4]
     model = sampler(None, device="cpu", max_rounds=5).fit(X[small], y[small])
     assert model.classifier_.device == "cpu"
+
+
+def test_a_game_that_was_fitted_without_convexity(images):
+    X, y = images
+    game = clone(GAME).set_params(generator="unconstrained").fit(X, y)
+    game.set_params(generator="convex")
+    with pytest.raises(ValueError, match="decodes convex combinations"):
+        sampler(game, prefit=True).fit(X, y)
+
+
+def test_a_fit_that_fails_leaves_no_weights(images, fitted_game):
+    X, y = images
+    model = sampler(fitted_game, prefit=True, max_rounds=5)
+    model.fit_resample(X, y)
+    with pytest.raises(ValueError, match="decoder became non-finite"):
+        model.set_params(learning_rate=1e38).fit_resample(X, y)
+    with pytest.raises(AttributeError, match="call fit_resample first"):
+        model.affected_by([3])
+    with pytest.raises(NotFittedError):
+        model.sample(3)

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from gamo_sampler import GAMOClassifier
-from gamo_sampler._images import as_read, as_rows, check_image_shape
+from gamo_sampler._images import (
+    ChannelsLast,
+    as_read,
+    as_rows,
+    check_image_shape,
+)
 
 
 def test_rows_pass_through():
@@ -106,3 +111,24 @@ def test_the_layout_changes_nothing(feature_extractor):
         m.extract_features(X) for m, X in zip(models, (planes, last), strict=True)
     ]
     np.testing.assert_array_equal(*features)
+
+
+def test_channels_last_files_are_trained_on_by_minibatch(tmp_path, monkeypatch):
+    shape = (60, 8, 8, 3)
+    images = np.memmap(tmp_path / "images", np.float32, "w+", shape=shape)
+    images[:] = np.random.default_rng(0).normal(size=shape)
+    y = np.repeat([0, 1], [45, 15])
+    monkeypatch.setattr("gamo_sampler._torch.MAX_RESIDENT_ROWS", 10)
+    monkeypatch.setattr("gamo_sampler._torch.BLOCK", 16)
+    read = []
+    in_order = ChannelsLast.__getitem__
+
+    def spy(self, index):
+        rows = in_order(self, index)
+        read.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(ChannelsLast, "__getitem__", spy)
+    GAMOClassifier(feature_extractor="conv", max_iter=1, random_state=0).fit(images, y)
+    assert len(read) > 2
+    assert max(read) <= 32  # a minibatch
