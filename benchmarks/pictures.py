@@ -12,9 +12,11 @@ balances the long-tailed training images with each method and writes a row of JS
 - ACSA and GM on the test images of the plain network, trained on the balanced images;
   not for the variants of GAMO2pix.
 
-The game and the networks of every method have the protocol's length. A picture of the
-first seed's images, a line per class, stands beside the rows. Runs that are in the file
-are not done again.
+The game and the networks of every method have the protocol's length: GAMO2pix trains
+the game, which its variants share, and a decoder of as many minibatches, the GAN one
+generator and one discriminator. ``seconds`` leave the game out. A picture of the first
+seed's images, a line per class, stands beside the rows. Runs that are in the file are
+not done again.
 """
 
 import argparse
@@ -169,7 +171,6 @@ def draw(images, image_shape, path):
     figure = Figure(figsize=(N_SHOWN * 0.6, len(images) * 0.6))
     axes = figure.subplots(len(images), N_SHOWN, squeeze=False)
     for line, of_one in zip(axes, images.values(), strict=True):
-        # Generated classes come in order, so the first ones would do.
         for ax, flat in zip(line, of_one, strict=False):
             image = np.moveaxis(flat.reshape(image_shape), 0, -1)
             ax.imshow(image.squeeze() / 255, cmap="gray", vmin=0, vmax=1)

@@ -8,7 +8,7 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from ._inner import CONSTRAINTS, fitted_game
+from ._inner import CONSTRAINTS, comes_fitted, fitted_game
 
 
 class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -99,7 +99,8 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             image_shape=self.image_shape,
             random_state=self.random_state,
         )
-        classifier._check_rows(X)
+        if comes_fitted(self.classifier, self.prefit):
+            classifier._check_rows(X)
         self.classifier_ = classifier
         # The base class's `get_feature_names_out` asks for it.
         self._n_features_out = classifier._n_features_out

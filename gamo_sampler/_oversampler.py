@@ -41,7 +41,8 @@ class NewRowsSampler(BaseOverSampler):
         X_resampled : same type and layout as X
             The rows of X, untouched and in order, then the new ones by class.
         y_resampled : same type as y
-            Their labels.
+            Their labels. A one-hot y of two classes comes back as imbalanced-learn's
+            samplers give it, as one column.
         """
         rows, y_resampled = super().fit_resample(X, y)
         return self._laid_out(rows), y_resampled

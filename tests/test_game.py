@@ -442,3 +442,19 @@ def test_balanced_class_weights_are_scikit_learns(table):
 def test_class_weight_of_no_class_is_named(table):
     with pytest.raises(ValueError, match=r"class_weight names \[7\]"):
         make_game(*table, class_weight={7: 2.0})
+
+
+@pytest.mark.parametrize("rounds_per_epoch", [2, 8])
+def test_features_are_cached_where_an_epoch_reads_all_rows(table, rounds_per_epoch):
+    game = make_game_of(
+        *table,
+        feature_extractor="conv",
+        batch_size=8,
+        rounds_per_epoch=rounds_per_epoch,
+        random_state=0,
+    )
+    index = torch.tensor([3, 50, 7])
+    assert (game.features is None) == (rounds_per_epoch == 2)
+    with torch.no_grad():
+        expected = game.F(game.rows[index])
+    torch.testing.assert_close(game.real(index), expected)
