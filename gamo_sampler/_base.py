@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
+from ._frames import stacked
 from ._game import SCHEDULES, Game, exponential_average, make_player
 from ._images import as_read, check_image_shape
 from ._losses import CRITERIA, DECEPTIONS
@@ -45,7 +46,7 @@ from ._watch import (
     memory_line,
 )
 
-CHUNK_VALUES = 2**20
+CHUNK_VALUES = 2**18
 
 
 def rows_to_generate(strategy, y):
@@ -433,7 +434,9 @@ class BaseGAMO(BaseEstimator):
         if game.G:
             rows = game.pool.cpu().numpy() if game.F else X[game.members.numpy()]
             dtype = np.result_type(rows.dtype, np.float32)
-            self._pool = torch.tensor(rows.astype(min(dtype, np.dtype(np.float64))))
+            dtype = min(dtype, np.dtype(np.float64))
+            # `rows` is nobody else's: no copy is needed.
+            self._pool = torch.from_numpy(rows.astype(dtype, copy=False))
 
     def _keep_nothing(self, X, y, image_shape):
         """The state of a fit in which there was nothing to learn."""
@@ -566,23 +569,24 @@ class BaseGAMO(BaseEstimator):
             blocks = (rows for rows, *_ in self._blocks(counts, rng))
             return stacked(blocks, sum(counts))
 
-    def _generate_with_weights(self, counts, random_state):
-        """The same rows, and their weights on those of X, sparse.
+    def _generate_with_weights(self, counts, random_state, collect=stacked):
+        """What `collect` makes of the same rows, and their weights on those of X.
 
-        The weights are None where the generator is not convex.
+        The weights are sparse, and None where the generator is not convex.
         """
         weights = []
 
         def kept(blocks):
             for rows, w, draw in blocks:
                 if w is not None:
-                    weights.append(self.generator_.igu.matrix(w, draw))
+                    matrix = self.generator_.igu.matrix(w, draw)
+                    weights.append(self._on_samples(matrix))
                 yield rows
 
         rng = run_generator(random_state)
         with workspace(), self._users_rng(rng), torch.no_grad():
-            rows = stacked(kept(self._blocks(counts, rng)), sum(counts))
-        return rows, self._on_samples(vstack(weights, "csr")) if weights else None
+            rows = collect(kept(self._blocks(counts, rng)), sum(counts))
+        return rows, vstack(weights, "csr") if weights else None
 
     def _blocks(self, counts, rng):
         """(rows, their weights or None, the draw that they come from), in blocks."""
@@ -622,17 +626,6 @@ class BaseGAMO(BaseEstimator):
         labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
         for k in labels.split(max(1, CHUNK_VALUES // width)):
             yield k, self._lots.of(k, rng)
-
-
-def stacked(blocks, n):
-    """Blocks of n rows in all as one array: never all of them twice."""
-    start, out = 0, None
-    for block in blocks:
-        if out is None:
-            out = np.empty((n, *block.shape[1:]), block.dtype)
-        out[start : start + len(block)] = block
-        start += len(block)
-    return out
 
 
 def _is_weight(w):

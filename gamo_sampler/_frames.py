@@ -1,5 +1,7 @@
 """Tables in and out: generated rows in the container and dtypes of the caller."""
 
+from itertools import chain
+
 import numpy as np
 
 
@@ -46,6 +48,28 @@ def fill(empty, values):
     if hasattr(empty, "iloc"):
         return type(empty)(_cast(values, empty.dtype), name=empty.name)
     return _cast(values, empty.dtype)
+
+
+def stacked(blocks, n):
+    """Blocks of n rows in all as one array: never all of them twice."""
+    first = next(blocks)
+    return _filled(np.empty((n, *first.shape[1:]), first.dtype), chain([first], blocks))
+
+
+def append(data, blocks, n):
+    """`data` as it is, followed by blocks of n rows: of arrays, never copied twice."""
+    if not isinstance(data, np.ndarray):
+        return extend(data, stacked(blocks, n))
+    out = np.empty((len(data) + n, *data.shape[1:]), data.dtype)
+    return _filled(out, chain([data], blocks))
+
+
+def _filled(out, blocks):
+    start = 0
+    for block in blocks:
+        out[start : start + len(block)] = _cast(block, out.dtype)
+        start += len(block)
+    return out
 
 
 def extend(data, values):

@@ -335,7 +335,9 @@ class PairHull(nn.Module):
         """Of the other rows, (m, k), from keys (m, w) and (m, k, w)."""
         steps = self.key(others - anchors[:, None])
         query = self.query(torch.cat([code, anchors], 1))  # (m, w)
-        cosine = (F.normalize(steps, dim=2) * F.normalize(query)[:, None]).sum(2)
+        # `F.cosine_similarity` would make a normalised copy of the steps.
+        dots = (steps @ F.normalize(query)[:, :, None])[:, :, 0]
+        cosine = dots / steps.norm(dim=2).clamp(min=1e-12)
         return (self.sharpness * cosine).softmax(1)
 
     def sources(self, draw):

@@ -1,5 +1,7 @@
 """GAMOSampler: the generator G that comes out of the game, as an over-sampler."""
 
+from functools import partial
+
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
@@ -13,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._audit import Audit, audit_class
 from ._base import BaseGAMO, rows_to_generate, warn_of_balance, warn_of_copies
 from ._docs import documented
-from ._frames import check_columns, container, extend, fill, template
+from ._frames import append, check_columns, container, extend, fill, template
 from ._images import as_read
 from ._provenance import ProvenanceMixin
 from ._torch import run_generator
@@ -153,7 +155,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         """
         rows, labels, image_shape = self._check_X_y(X, y)
         warn_of_balance(self.sampling_strategy, self.sampling_strategy_)
-        features, new_rows, new_labels = self._fit_resample(rows, labels, image_shape)
+        features = self._train(rows, labels, image_shape)
         if self._pool is not None and self.generator == "convex":
             sizes = self._lots.sizes.tolist()
             targets = self.sampling_strategy_
@@ -163,7 +165,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             y = labels.tolist() if np.ndim(y) < 2 else np.asarray(y)
         y = container(y, np.asarray(y))
         self._templates = template(X), template(y)
-        return extend(X, new_rows), extend(y, self._encode(new_labels))
+        X, new_labels = self._fit_resample(X, labels)
+        return X, extend(y, self._encode(new_labels))
 
     def sample(self, n, *, random_state=None):
         """Generate more rows with the fitted generator, without training again.
@@ -258,26 +261,32 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         # `fit` alone counts, in imbalanced-learn's manner: it sets the strategy.
         return hasattr(self, "sampling_strategy_")
 
-    def _fit_resample(self, X, y, image_shape=None):
-        """Train on checked arrays; F(X), the rows to append, and their labels."""
+    def _train(self, X, y, image_shape):
+        """Play the game on checked arrays; F(X), or X where there is no F."""
         targets = {label: n for label, n in self.sampling_strategy_.items() if n}
-        if targets or self.feature_extractor is not None:
-            self._fit_game(X, y, targets, image_shape)
-        else:
+        if not targets and self.feature_extractor is None:
             self._keep_nothing(X, y, image_shape)
-        features = X
-        if self.feature_extractor is not None:
-            with self._users_rng(run_generator(self._random_state)):
-                features = self._through(X, self.feature_extractor_).numpy()
-        if not targets:
+            return X
+        self._fit_game(X, y, targets, image_shape)
+        if self.feature_extractor is None:
+            return X
+        with self._users_rng(run_generator(self._random_state)):
+            return self._through(X, self.feature_extractor_).numpy()
+
+    def _fit_resample(self, X, y):
+        """X followed by generated rows, and the labels of those."""
+        if self._pool is None:
             self.provenance_ = csr_array((0, len(X)))
-            return features, features[:0], y[:0]
+            return extend(X, np.empty((0, np.shape(X)[1]))), y[:0]
+        targets = {label: n for label, n in self.sampling_strategy_.items() if n}
         counts, random_state = self._order(targets, None)
         labels = np.repeat(self._generated_classes(), counts)
-        rows, weights = self._generate_with_weights(counts, random_state)
+        X, weights = self._generate_with_weights(
+            counts, random_state, partial(append, X)
+        )
         if weights is not None:
             self.provenance_ = weights
-        return features, rows, labels
+        return X, labels
 
     def _round_limit(self):
         starts_well = self.generator == "convex" and self.neighborhood is not None
