@@ -33,6 +33,11 @@ def template(data):
     return data.iloc[:0] if hasattr(data, "iloc") else data[:0]
 
 
+def part(data, rows):
+    """Some rows of a frame, a series, a list or an array, by a slice."""
+    return data.iloc[rows] if hasattr(data, "iloc") else data[rows]
+
+
 def fill(empty, values):
     """`values`, an ndarray, in the kind of container that `template` made."""
     if isinstance(empty, list):
