@@ -15,7 +15,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, compute_class_weight, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
@@ -23,6 +22,7 @@ from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
 from ._frames import stacked
 from ._game import SCHEDULES, Game, exponential_average, make_player
 from ._images import as_read, check_image_shape
+from ._lazy import check_rows, subset
 from ._losses import CRITERIA, DECEPTIONS
 from ._networks import ConvexGenerator
 from ._torch import (
@@ -72,24 +72,24 @@ def rows_to_generate(strategy, y):
     return dict(check_sampling_strategy(strategy, y, "over-sampling"))
 
 
-def warn_of_balance(strategy, targets):
+def warn_of_balance(strategy, targets, stacklevel=4):
     """Say so where no class is to be generated."""
     if not any(targets.values()):
         warnings.warn(
             "No class is below the size that sampling_strategy="
             f"{strategy!r} asks for: nothing is generated.",
-            stacklevel=4,
+            stacklevel=stacklevel,
         )
 
 
-def warn_of_copies(labels, sizes, targets):
+def warn_of_copies(labels, sizes, targets, stacklevel=4):
     """Say so where a class to be generated has one row alone."""
     for label, size in zip(labels, sizes, strict=True):
         if size == 1:
             warnings.warn(
                 f"Class {label} has one row to learn from: its "
                 f"{targets.get(label, 0)} generated rows are copies.",
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
 
 
@@ -262,11 +262,12 @@ class BaseGAMO(BaseEstimator):
             wanted = np.array([targets.get(label, 0) for label in self.classes_])
             wanted = wanted * (len(y[train]) / len(y))
             # Not X[:], which would read all of a file of images to put them in order.
-            X_train = X if held_out is None else X[train]
+            X_train = X if held_out is None else subset(X, train)
             game = self._make_game(X_train, y[train], wanted, rng)
             watcher = None
             if held_out is not None:
-                watcher = self._make_watcher(X[held_out], self.classes_[y[held_out]])
+                X_held = subset(X, held_out)
+                watcher = self._make_watcher(X_held, self.classes_[y[held_out]])
             self._play(game, watcher)
             self._check_outputs(X_train, self.n_iter_)
             self._keep(game, X_train)
@@ -519,7 +520,7 @@ class BaseGAMO(BaseEstimator):
 
     def _check_rows(self, X):
         X, _, ordered = as_read(X, self._image_shape)
-        X = validate_data(self, X, reset=False)
+        X = check_rows(self, X, reset=False)
         return ordered(X) if ordered else X
 
     def _through(self, X, *networks):
@@ -565,9 +566,7 @@ class BaseGAMO(BaseEstimator):
     def _generate(self, counts, random_state):
         """Rows of the generated classes, (sum of counts, d), class by class."""
         rng = run_generator(random_state)
-        with workspace(), self._users_rng(rng), torch.no_grad():
-            blocks = (rows for rows, *_ in self._blocks(counts, rng))
-            return stacked(blocks, sum(counts))
+        return stacked((rows for rows, *_ in self._blocks(counts, rng)), sum(counts))
 
     def _generate_with_weights(self, counts, random_state, collect=stacked):
         """What `collect` makes of the same rows, and their weights on those of X.
@@ -584,12 +583,24 @@ class BaseGAMO(BaseEstimator):
                 yield rows
 
         rng = run_generator(random_state)
-        with workspace(), self._users_rng(rng), torch.no_grad():
+        with workspace(), torch.no_grad():
             rows = collect(kept(self._blocks(counts, rng)), sum(counts))
         return rows, vstack(weights, "csr") if weights else None
 
     def _blocks(self, counts, rng):
-        """(rows, their weights or None, the draw that they come from), in blocks."""
+        """(rows, their weights or None, the draw that they come from), in blocks.
+
+        Whoever asks for the next one finds torch in between as they left it.
+        """
+        made = self._made_blocks(counts, rng)
+        while True:
+            with workspace(), self._users_rng(rng), torch.no_grad():
+                block = next(made, None)
+            if block is None:
+                return
+            yield block
+
+    def _made_blocks(self, counts, rng):
         pools = self._pool.split(self._lots.sizes.tolist())
         low = torch.stack([pool.amin(0) for pool in pools])
         high = torch.stack([pool.amax(0) for pool in pools])

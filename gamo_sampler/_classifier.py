@@ -4,11 +4,12 @@ import numpy as np
 from imblearn.utils import check_target_type
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseGAMO, rows_to_generate
 from ._docs import documented
 from ._images import as_read
+from ._lazy import check_rows, in_memory
 
 
 @documented(none=" None trains M alone, the paper's CN.")
@@ -85,7 +86,9 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         X : array-like of shape (n_samples, n_features)
             Rows, or images as an array of shape (n_samples, height, width),
             (n_samples, channels, height, width) or
-            (n_samples, height, width, channels).
+            (n_samples, height, width, channels). A `numpy.memmap`, a Zarr array or a
+            Dask array is read by minibatch, and only the rows of the classes that are
+            generated are kept.
         y : array-like of shape (n_samples,)
             Labels.
 
@@ -97,7 +100,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         # A fit that fails leaves the estimator unfitted, never half fitted.
         self._is_trained = False
         X, image_shape, ordered = as_read(X, self.image_shape)
-        X, y = validate_data(self, X, y, ensure_min_samples=2)
+        X, y = check_rows(self, X, in_memory(y), ensure_min_samples=2)
         X = ordered(X) if ordered else X
         if X.dtype.kind in "mM":
             raise TypeError(f"X holds dates ({X.dtype}); turn them into numbers first.")

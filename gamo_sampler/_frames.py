@@ -35,6 +35,11 @@ def template(data):
     return data.iloc[:0] if hasattr(data, "iloc") else data[:0]
 
 
+def part(data, rows):
+    """Some rows of a frame, a series, a list or an array, by a slice."""
+    return data.iloc[rows] if hasattr(data, "iloc") else data[rows]
+
+
 def fill(empty, values):
     """`values`, an ndarray, in the kind of container that `template` made."""
     if isinstance(empty, list):
@@ -54,6 +59,21 @@ def stacked(blocks, n):
     """Blocks of n rows in all as one array: never all of them twice."""
     first = next(blocks)
     return _filled(np.empty((n, *first.shape[1:]), first.dtype), chain([first], blocks))
+
+
+def rechunked(blocks, size):
+    """The rows of the blocks, `size` at a time; the last of them may be fewer."""
+    held, n = [], 0
+    for block in blocks:
+        while len(block):
+            part, block = block[: size - n], block[size - n :]
+            held.append(part)
+            n += len(part)
+            if n == size:
+                yield np.concatenate(held)
+                held, n = [], 0
+    if held:
+        yield np.concatenate(held)
 
 
 def append(data, blocks, n):

@@ -332,16 +332,16 @@ class Game:
             self.failed = None
             losses = {}
             if self.F and self.F.parameters:  # lines 2 to 5
-                steps = (self._f_batch(index) for index in self.batches(n_batches))
+                batches = self.rows.ahead(self.batches(n_batches))
+                steps = (self._f_batch(index) for index in batches)
                 losses |= self._mean(steps)
                 self.look()
             if not self.sees_clearly():
                 self.failed = "f"
                 yield {"f": float("nan")}
                 return
-            rounds = (
-                self.play(self.draw_round(index)) for index in self.batches(n_batches)
-            )
+            batches = self.rows.ahead(self.batches(n_batches))
+            rounds = (self.play(self.draw_round(index)) for index in batches)
             yield losses | self._mean(rounds)
 
     def _f_batch(self, index):

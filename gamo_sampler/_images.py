@@ -5,6 +5,8 @@ from functools import partial
 
 import numpy as np
 
+from ._lazy import in_memory, is_lazy, lazy_rows
+
 CHANNELS = (1, 3, 4)
 
 
@@ -14,7 +16,7 @@ def as_rows(X, image_shape):
     X of shape (n, height, width), (n, channels, height, width) or
     (n, height, width, channels). Other X passes through with `image_shape`.
     """
-    X, image_shape, ordered = as_read(X, image_shape)
+    X, image_shape, ordered = as_read(in_memory(X), image_shape)
     return (X if ordered is None else ordered(X)[:]), image_shape
 
 
@@ -26,7 +28,7 @@ def as_read(X, image_shape):
     """
     if getattr(X, "ndim", 2) < 3:
         return X, image_shape, None
-    X = np.asarray(X)
+    X = X if is_lazy(X) else np.asarray(X)
     found = _layouts(X.shape[1:])
     if image_shape is not None:
         wanted = tuple(image_shape)
@@ -42,7 +44,7 @@ def as_read(X, image_shape):
             "image_shape=(channels, height, width) settles which."
         )
     [(image_shape, channels_last)] = found.items()
-    rows = X.reshape(len(X), math.prod(image_shape))
+    rows = lazy_rows(X) if is_lazy(X) else X.reshape(len(X), math.prod(image_shape))
     ordered = partial(ChannelsLast, image_shape=image_shape) if channels_last else None
     return rows, image_shape, ordered
 

@@ -1,24 +1,42 @@
 """GAMOSampler: the generator G that comes out of the game, as an over-sampler."""
 
 from functools import partial
+from itertools import chain
+from numbers import Integral
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
 from scipy.sparse import csr_array
 from sklearn.base import _fit_context
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, gen_batches
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._audit import Audit, audit_class
-from ._base import BaseGAMO, rows_to_generate, warn_of_balance, warn_of_copies
+from ._base import (
+    BaseGAMO,
+    rows_to_generate,
+    warn_of_balance,
+    warn_of_copies,
+)
 from ._docs import documented
-from ._frames import append, check_columns, container, extend, fill, template
+from ._frames import (
+    append,
+    check_columns,
+    container,
+    extend,
+    fill,
+    part,
+    rechunked,
+    stacked,
+    template,
+)
 from ._images import as_read
+from ._lazy import check_rows, in_memory
 from ._provenance import ProvenanceMixin
-from ._torch import run_generator
+from ._torch import block_size, run_generator
 
 # Rounds after which, on validation tables, rows were better than after 200 or 1,000.
 SHORT_GAME = 50
@@ -118,6 +136,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     def fit(self, X, y):
         """Check the data; :meth:`fit_resample` is what trains.
 
+        Values in a file, or in a Zarr or Dask array, are checked when they are read.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
@@ -140,8 +160,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; with a `feature_extractor` also images, as in
-            :meth:`GAMOClassifier.fit`.
+            Rows; with a `feature_extractor` also images. A `numpy.memmap`, a Zarr array
+            or a Dask array is read by minibatch, as in :meth:`GAMOClassifier.fit`;
+            :meth:`iter_resample` does not put the result in memory either.
         y : array-like of shape (n_samples,)
             Labels.
 
@@ -153,20 +174,66 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         y_resampled : same type as y, of shape (n_samples + n_generated,)
             Their labels.
         """
-        rows, labels, image_shape = self._check_X_y(X, y)
-        warn_of_balance(self.sampling_strategy, self.sampling_strategy_)
-        features = self._train(rows, labels, image_shape)
-        if self._pool is not None and self.generator == "convex":
-            sizes = self._lots.sizes.tolist()
-            targets = self.sampling_strategy_
-            warn_of_copies(self._generated_classes(), sizes, targets)
-        X = container(X, rows) if self.feature_extractor is None else features
-        if isinstance(y, list):
-            y = labels.tolist() if np.ndim(y) < 2 else np.asarray(y)
-        y = container(y, np.asarray(y))
+        rows, y = self._learn(X, y)
+        if self.feature_extractor is None:
+            X = container(X, rows[:])
+        else:
+            X = stacked(self._features(rows), len(rows))
+        return self._fit_resample(X, y)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def iter_resample(self, X, y, *, chunk_size=65536):
+        """Resample in blocks, for results that do not fit in memory.
+
+        Concatenated, the blocks are what `fit_resample` returns. `provenance_`, which
+        would grow with the rows, is not kept. Checks and training are done when this
+        method returns; the rows are made as they are asked for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            As in `fit_resample`. Of a `numpy.memmap`, a Zarr array or a Dask array only
+            the rows of the classes to generate are kept.
+        y : array-like of shape (n_samples,)
+            Labels, which have to fit in memory.
+        chunk_size : int, default=65536
+            Number of rows in a block. The last block of original rows, and that of
+            generated ones, may have fewer.
+
+        Returns
+        -------
+        blocks : generator of (X_block, y_block)
+            The rows of X in order, then the generated ones by class, with their labels,
+            in the types that `fit_resample` gives.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from gamo_sampler import GAMOSampler
+        >>> X, y = load_iris(return_X_y=True)
+        >>> X, y = X[:110], y[:110]  # 50, 50 and 10 rows
+        >>> sampler = GAMOSampler(random_state=0)
+        >>> for X_block, y_block in sampler.iter_resample(X, y, chunk_size=80):
+        ...     print(X_block.shape, y_block.shape)
+        (80, 4) (80,)
+        (30, 4) (30,)
+        (40, 4) (40,)
+        """
+        if not isinstance(chunk_size, Integral) or chunk_size < 1:
+            raise ValueError(
+                f"chunk_size must be a positive integer, got {chunk_size!r}."
+            )
+        rows, y = self._learn(X, y)
+        X = container(X, rows)
+        if self.feature_extractor is None:
+            blocks = (part(X, block) for block in gen_batches(len(rows), chunk_size))
+        else:
+            X = np.empty((0, self._n_features_out), np.float32)
+            blocks = rechunked(self._features(rows), chunk_size)
         self._templates = template(X), template(y)
-        X, new_labels = self._fit_resample(X, labels)
-        return X, extend(y, self._encode(new_labels))
+        labels = (part(y, block) for block in gen_batches(len(rows), chunk_size))
+        new = self._new_blocks(chunk_size)
+        return chain(zip(blocks, labels, strict=True), new)
 
     def sample(self, n, *, random_state=None):
         """Generate more rows with the fitted generator, without training again.
@@ -261,32 +328,71 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         # `fit` alone counts, in imbalanced-learn's manner: it sets the strategy.
         return hasattr(self, "sampling_strategy_")
 
-    def _train(self, X, y, image_shape):
-        """Play the game on checked arrays; F(X), or X where there is no F."""
-        targets = {label: n for label, n in self.sampling_strategy_.items() if n}
-        if not targets and self.feature_extractor is None:
-            self._keep_nothing(X, y, image_shape)
-            return X
-        self._fit_game(X, y, targets, image_shape)
-        if self.feature_extractor is None:
-            return X
-        with self._users_rng(run_generator(self._random_state)):
-            return self._through(X, self.feature_extractor_).numpy()
+    def _learn(self, X, y):
+        """Check and train; X as an array or lazy rows, and y in the caller's type."""
+        rows, labels, image_shape = self._check_X_y(X, y)
+        wanted = self.sampling_strategy_
+        warn_of_balance(self.sampling_strategy, wanted, stacklevel=5)
+        targets = self._targets()
+        if targets or self.feature_extractor is not None:
+            self._fit_game(rows, labels, targets, image_shape)
+        else:
+            self._keep_nothing(rows, labels, image_shape)
+        if self._pool is not None and self.generator == "convex":
+            sizes = self._lots.sizes.tolist()
+            warn_of_copies(self._generated_classes(), sizes, wanted, stacklevel=5)
+        if isinstance(y, list):
+            y = labels.tolist() if np.ndim(y) < 2 else np.asarray(y)
+        return rows, container(y, np.asarray(y))
+
+    def _features(self, rows):
+        """F(x) of the rows, in blocks."""
+        rng = run_generator(self._random_state)
+
+        def blocks():
+            for block in gen_batches(len(rows), block_size(rows.shape[1])):
+                with self._users_rng(rng):
+                    features = self._through(rows[block], self.feature_extractor_)
+                yield features.numpy()
+
+        return blocks()
 
     def _fit_resample(self, X, y):
-        """X followed by generated rows, and the labels of those."""
+        """X and y with what the trained generator makes, and keep its weights."""
+        self._templates = template(X), template(y)
         if self._pool is None:
-            self.provenance_ = csr_array((0, len(X)))
-            return extend(X, np.empty((0, np.shape(X)[1]))), y[:0]
-        targets = {label: n for label, n in self.sampling_strategy_.items() if n}
-        counts, random_state = self._order(targets, None)
-        labels = np.repeat(self._generated_classes(), counts)
-        X, weights = self._generate_with_weights(
-            counts, random_state, partial(append, X)
-        )
-        if weights is not None:
-            self.provenance_ = weights
-        return X, labels
+            self.provenance_ = csr_array((0, len(y)))
+            X, labels = extend(X, np.empty((0, np.shape(X)[1]))), self.classes_[:0]
+        else:
+            counts, random_state = self._order(self._targets(), None)
+            X, weights = self._generate_with_weights(
+                counts, random_state, partial(append, X)
+            )
+            labels = np.repeat(self._generated_classes(), counts)
+            if weights is not None:
+                self.provenance_ = weights
+        return X, extend(y, self._encode(labels))
+
+    def _new_blocks(self, size):
+        """(rows, labels), `size` at a time, in the caller's types."""
+        if self._pool is None:
+            return iter(())
+        counts, random_state = self._order(self._targets(), None)
+        blocks = self._blocks(counts, run_generator(random_state))
+        rows = rechunked((rows for rows, *_ in blocks), size)
+        return self._typed_blocks(rows, counts)
+
+    def _typed_blocks(self, blocks, counts):
+        classes, ends, start = self._generated_classes(), np.cumsum(counts), 0
+        X, y = self._templates
+        for rows in blocks:
+            at = np.arange(start, start + len(rows))
+            labels = classes[ends.searchsorted(at, side="right")]
+            start += len(rows)
+            yield fill(X, rows), fill(y, self._encode(labels))
+
+    def _targets(self):
+        return {label: n for label, n in self.sampling_strategy_.items() if n}
 
     def _round_limit(self):
         starts_well = self.generator == "convex" and self.neighborhood is not None
@@ -306,13 +412,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
                 f"X has shape {X.shape}; without a feature_extractor GAMOSampler takes "
                 "flat rows, X.reshape(len(X), -1), with dim <= 2."
             )
+        y = in_memory(y)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         y, _ = check_target_type(y, indicate_one_vs_all=True)
         image_shape, ordered = self.image_shape, None
         if self.feature_extractor is not None:
             X, image_shape, ordered = as_read(X, image_shape)
-        X, y = validate_data(self, X, y)
+        X, y = check_rows(self, X, y)
         X = ordered(X) if ordered else X
         self.sampling_strategy_ = rows_to_generate(self.sampling_strategy, y)
         return X, y, image_shape

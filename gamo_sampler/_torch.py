@@ -9,6 +9,8 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, gen_batches
 
+from ._lazy import ReadAhead
+
 MAX_RESIDENT_ROWS = 2**17
 MAX_RESIDENT_VALUES = 2**28
 BLOCK = 4096
@@ -150,13 +152,19 @@ class Rows:
     """
 
     def __init__(self, X, scaling, device):
-        self.X = X
+        self.X = X if isinstance(X, np.ndarray) else ReadAhead(X)
         self.scaling = scaling
         self.device = device
         self.n_features = X.shape[1]
         self.resident = None
         if len(X) <= MAX_RESIDENT_ROWS and X.size <= MAX_RESIDENT_VALUES:
             self.resident = scaling.forward(X).to(device)
+
+    def ahead(self, batches):
+        """The batches of positions (n, b), one by one, their rows read beforehand."""
+        if self.resident is None and isinstance(self.X, ReadAhead):
+            return self.X.over(batches)
+        return batches
 
     def __getitem__(self, index):
         """Rows at `index`, a tensor of positions on the CPU."""

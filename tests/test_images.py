@@ -120,6 +120,7 @@ def test_channels_last_files_are_trained_on_by_minibatch(tmp_path, monkeypatch):
     y = np.repeat([0, 1], [45, 15])
     monkeypatch.setattr("gamo_sampler._torch.MAX_RESIDENT_ROWS", 10)
     monkeypatch.setattr("gamo_sampler._torch.BLOCK", 16)
+    monkeypatch.setattr("gamo_sampler._lazy.AHEAD_VALUES", 1)
     read = []
     in_order = ChannelsLast.__getitem__
 
