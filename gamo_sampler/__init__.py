@@ -3,6 +3,7 @@
 from ._classifier import GAMOClassifier
 from ._features import GAMOFeatures
 from ._gamo2pix import GAMO2Pix
+from ._priors import PriorCorrectedClassifier
 from ._published import published
 from ._sampler import GAMOSampler
 from ._version import __version__
@@ -12,6 +13,7 @@ __all__ = [
     "GAMOClassifier",
     "GAMOFeatures",
     "GAMOSampler",
+    "PriorCorrectedClassifier",
     "__version__",
     "published",
 ]

@@ -10,6 +10,7 @@ ALLOWED = {
         "_classifier",
         "_features",
         "_gamo2pix",
+        "_priors",
         "_published",
         "_sampler",
         "_version",
@@ -18,7 +19,7 @@ ALLOWED = {
     "_audit": set(),
     "_base": {"_build", "_game", "_images", "_losses", "_networks", "_torch", "_watch"},
     "_build": {"_networks"},
-    "_classifier": {"_base", "_docs", "_images"},
+    "_classifier": {"_base", "_docs", "_images", "_priors"},
     "_docs": set(),
     "_draws": {"_losses", "_networks", "_torch"},
     "_features": {"_inner"},
@@ -42,6 +43,7 @@ ALLOWED = {
     "_losses": set(),
     "_networks": {"_losses"},
     "_oversampler": {"_frames", "_images"},
+    "_priors": set(),
     "_provenance": set(),
     "_published": set(),
     "_sampler": {
@@ -128,6 +130,7 @@ def test_public_names():
         "GAMOClassifier",
         "GAMOFeatures",
         "GAMOSampler",
+        "PriorCorrectedClassifier",
         "__version__",
         "published",
     }
