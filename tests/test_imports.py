@@ -20,6 +20,7 @@ ALLOWED = {
     "_base": {"_build", "_game", "_images", "_losses", "_networks", "_torch", "_watch"},
     "_build": {"_networks"},
     "_classifier": {"_base", "_docs", "_images", "_priors"},
+    "_constraints": set(),
     "_docs": set(),
     "_draws": {"_losses", "_networks", "_torch"},
     "_features": {"_inner"},
@@ -49,6 +50,7 @@ ALLOWED = {
     "_sampler": {
         "_audit",
         "_base",
+        "_constraints",
         "_docs",
         "_frames",
         "_images",
