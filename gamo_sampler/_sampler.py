@@ -1,6 +1,9 @@
 """GAMOSampler: the generator G that comes out of the game, as an over-sampler."""
 
+from dataclasses import replace
+
 import numpy as np
+import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
 from scipy.sparse import csr_array
@@ -79,7 +82,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
     Notes
     -----
-    The rows of the smaller classes are kept in the fitted sampler, for `sample`.
+    The rows of the smaller classes are kept in the fitted sampler, for `sample`;
+    `withdraw` takes some out.
 
     %(notes)s
 
@@ -194,7 +198,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         """How near the rows that `fit_resample` generated are to copies of real ones.
 
         Mixing rows is no anonymisation: a fitted sampler, its pickle and `provenance_`
-        hold or point to training rows.
+        hold or point to training rows, and `withdraw` takes rows out of those but not
+        out of what the networks learned.
 
         Returns
         -------
@@ -265,6 +270,77 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             label: count_outside(constraints, weights, rows)
             for label, weights, rows in self._mixtures()
         }
+
+    def withdraw(self, rows):
+        """Take rows of X out, with the generated rows that depend on them.
+
+        They are taken out of what `sample` mixes as well, and of `provenance_`, which
+        then is on the remaining rows, as are all positions: it is as if those alone had
+        been resampled. A class of which one row remains gives copies of it.
+
+        The networks, and the scaling of the columns, are not unlearned: they were
+        trained with the rows. To be rid of that too, fit anew without them.
+
+        Parameters
+        ----------
+        rows : array-like of int, or of bool and of shape (n_samples,)
+            Positions in X, or a mask of its rows.
+
+        Returns
+        -------
+        kept : ndarray of int
+            Positions in the resampled output of the rows that remain, ascending:
+            ``X_resampled[kept]`` and ``y_resampled[kept]``, ``iloc[kept]`` of frames.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from gamo_sampler import GAMOSampler
+        >>> X, y = load_iris(return_X_y=True)
+        >>> sampler = GAMOSampler(random_state=0)
+        >>> X_resampled, y_resampled = sampler.fit_resample(X[:110], y[:110])
+        >>> kept = sampler.withdraw([100, 107])
+        >>> X_kept, y_kept = X_resampled[kept], y_resampled[kept]
+        >>> # New rows in place of those that were dropped, made of the others.
+        >>> X_new, y_new = sampler.sample({2: 50 - sum(y_kept == 2)})
+        """
+        weights = self._weights()
+        gone = self._asked(rows) > 0
+        stays = weights @ gone == 0
+        self.provenance_ = weights[stays][:, ~gone]
+        if self._pool is not None:
+            self._count(stays)
+            self._forget(gone)
+        return np.flatnonzero(np.concatenate([~gone, stays]))
+
+    def _count(self, stays):
+        """Generated rows per label in `sampling_strategy_`, of those that stay."""
+        labels = self._generated_classes()
+        ends = np.cumsum([self.sampling_strategy_[label] for label in labels])
+        for label, part in zip(labels, np.split(stays, ends[:-1]), strict=True):
+            self.sampling_strategy_[label] = int(part.sum())
+
+    def _forget(self, gone):
+        """Rows of X, (n_samples,) bool, leave what is mixed."""
+        kept = ~gone[self._members]
+        positions = np.cumsum(~gone) - 1
+        self._n_samples = int((~gone).sum())
+        self._members = positions[self._members[kept]]
+        kept = torch.tensor(kept)
+        if not kept.any():
+            self._pool = self.generator_ = None
+            return
+        self._pool = self._pool[kept]
+        sizes = torch.stack([k.sum() for k in kept.split(self._lots.sizes.tolist())])
+        left = sizes > 0
+        self._lots = replace(
+            self._lots, classes=self._lots.classes[left], sizes=sizes[left]
+        )
+        self._deficit = self._deficit[left.numpy()]
+        seen = self._pool
+        if self.feature_extractor is None:
+            seen = self._scaling.forward(seen.numpy())
+        self.generator_.keep(kept, seen)
 
     def _mixtures(self):
         """Of each class: label, weights (n_generated, n_real), rows (n_real, d)."""
