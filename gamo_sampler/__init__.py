@@ -5,6 +5,7 @@ from ._features import GAMOFeatures
 from ._gamo2pix import GAMO2Pix
 from ._priors import PriorCorrectedClassifier
 from ._published import published
+from ._recipe import Recipe
 from ._sampler import GAMOSampler
 from ._version import __version__
 
@@ -14,6 +15,7 @@ __all__ = [
     "GAMOFeatures",
     "GAMOSampler",
     "PriorCorrectedClassifier",
+    "Recipe",
     "__version__",
     "published",
 ]

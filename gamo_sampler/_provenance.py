@@ -126,28 +126,23 @@ class ProvenanceMixin:
         weights = self._weights()
         if (folds is None) == (groups is None):
             raise ValueError("Give either folds or groups.")
-        mixes = (
-            self._mixes_folds(folds) if groups is None else self._mixes_groups(groups)
-        )
-        return weights.shape[1] + np.flatnonzero(mixes)
+        if groups is None:
+            leaks = self._mixes_folds(folds)
+        else:
+            groups = column_or_1d(groups)
+            check_consistent_length(groups, weights.T)
+            leaks = mixes(weights, groups)
+        return weights.shape[1] + np.flatnonzero(leaks)
 
     def _mixes_folds(self, folds):
         weights, folds = self._weights(), list(folds)
         if not folds:
             raise ValueError("folds is empty, or an iterator that was used up.")
-        mixes = np.zeros(weights.shape[0], dtype=bool)
+        leaks = np.zeros(weights.shape[0], dtype=bool)
         for fold in folds:
             train, test = (weights @ self._asked(rows) > 0 for rows in fold)
-            mixes |= train & test
-        return mixes
-
-    def _mixes_groups(self, groups):
-        weights, groups = self._weights(), column_or_1d(groups)
-        check_consistent_length(groups, weights.T)
-        _, code = np.unique(groups, return_inverse=True)
-        n = len(code)
-        one_hot = csr_array((np.ones(n), code, np.arange(n + 1)))
-        return np.diff((weights @ one_hot).indptr) > 1
+            leaks |= train & test
+        return leaks
 
     def _asked(self, rows):
         """(n_samples,) 1 for rows of X that a user names, else 0."""
@@ -173,6 +168,18 @@ class ProvenanceMixin:
                 "first, with a convex generator."
             )
         return self.provenance_
+
+
+def mixes(weights, labels):
+    """Which rows, (n_generated,) bool, have weight on rows of two labels or more.
+
+    `labels` has shape (n_samples,), or (n_samples, k) where a label is a row.
+    """
+    axis = 0 if labels.ndim > 1 else None
+    _, code = np.unique(labels, axis=axis, return_inverse=True)
+    n = len(code)
+    one_hot = csr_array((np.ones(n), code, np.arange(n + 1)))
+    return np.diff((weights @ one_hot).indptr) > 1
 
 
 def heaviest(weights):

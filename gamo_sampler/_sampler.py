@@ -20,6 +20,7 @@ from ._docs import documented
 from ._frames import check_columns, container, extend, fill, template
 from ._images import as_read
 from ._provenance import ProvenanceMixin
+from ._recipe import Recipe
 from ._torch import run_generator
 
 # Rounds after which, on validation tables, rows were better than after 200 or 1,000.
@@ -66,6 +67,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         which they sum up: ``provenance_ @ X`` before integers are rounded, or
         ``provenance_ @ F(X)`` with a `feature_extractor`. Not with another `generator`
         than "convex".
+    recipe_ : Recipe
+        The same, to be saved without the data and applied to them again.
     n_iter_ : int
         Number of epochs played.
     history_ : list of dict
@@ -193,6 +196,11 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         rows, labels = super().sample(n, random_state=random_state)
         X, y = self._templates
         return fill(X, rows), fill(y, self._encode(labels))
+
+    @property
+    def recipe_(self):
+        """The positions and weights of what was resampled, a :class:`Recipe`."""
+        return Recipe(self._weights())
 
     def audit(self):
         """How near the rows that `fit_resample` generated are to copies of real ones.

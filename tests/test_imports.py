@@ -12,6 +12,7 @@ ALLOWED = {
         "_gamo2pix",
         "_priors",
         "_published",
+        "_recipe",
         "_sampler",
         "_version",
     },
@@ -47,6 +48,7 @@ ALLOWED = {
     "_priors": set(),
     "_provenance": set(),
     "_published": set(),
+    "_recipe": {"_frames", "_provenance"},
     "_sampler": {
         "_audit",
         "_base",
@@ -55,6 +57,7 @@ ALLOWED = {
         "_frames",
         "_images",
         "_provenance",
+        "_recipe",
         "_torch",
     },
     "_torch": set(),
@@ -133,6 +136,7 @@ def test_public_names():
         "GAMOFeatures",
         "GAMOSampler",
         "PriorCorrectedClassifier",
+        "Recipe",
         "__version__",
         "published",
     }
