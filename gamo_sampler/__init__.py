@@ -3,7 +3,9 @@
 from ._classifier import GAMOClassifier
 from ._features import GAMOFeatures
 from ._gamo2pix import GAMO2Pix
+from ._priors import PriorCorrectedClassifier
 from ._published import published
+from ._recipe import Recipe
 from ._sampler import GAMOSampler
 from ._version import __version__
 
@@ -12,6 +14,8 @@ __all__ = [
     "GAMOClassifier",
     "GAMOFeatures",
     "GAMOSampler",
+    "PriorCorrectedClassifier",
+    "Recipe",
     "__version__",
     "published",
 ]

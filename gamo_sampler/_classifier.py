@@ -10,6 +10,7 @@ from ._base import BaseGAMO, rows_to_generate
 from ._docs import documented
 from ._images import as_read
 from ._lazy import check_rows, in_memory
+from ._priors import change_prior, check_prior
 
 
 @documented(none=" None trains M alone, the paper's CN.")
@@ -33,6 +34,10 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels.
+    class_prior_ : ndarray of shape (n_classes,)
+        Their frequencies in y.
+    trained_prior_ : ndarray of shape (n_classes,)
+        The frequencies that M was trained for, see Notes.
     n_features_in_ : int
         Number of features; of an image, all its values.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -52,12 +57,21 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     See Also
     --------
     GAMOSampler : The generator of the same game, as an over-sampler.
+    PriorCorrectedClassifier : `prior` for any classifier behind a sampler.
 
     Notes
     -----
     M is trained as if the classes occurred as `sampling_strategy` asks, equally
-    often by default, and so are its probabilities. `class_weight` and
-    `logit_adjustment` shift them further.
+    often by default, and so are its probabilities. In general, M weighs class i of
+    frequency P_i by
+
+    .. math:: \rho_i \propto (P_i + \lambda g_i) \, v_i / P_i^\tau
+
+    where g_i is the class's share of the generated rows, :math:`\lambda` is
+    `generated_weight`, v_i is the `class_weight` and :math:`\tau` is
+    `logit_adjustment`: that is `trained_prior_`. The `prior` of `predict_proba` and
+    `predict` corrects for it by Bayes' rule [2]_, as far as generated rows are
+    distributed as real ones of their class.
 
     %(notes)s
 
@@ -65,6 +79,9 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     ----------
     .. [1] S. S. Mullick, S. Datta, S. Das, "Generative Adversarial Minority
        Oversampling", ICCV 2019.
+    .. [2] M. Saerens, P. Latinne, C. Decaestecker, "Adjusting the Outputs of a
+       Classifier to New a Priori Probabilities: A Simple Procedure", Neural
+       Computation 14(1), 2002.
 
     Examples
     --------
@@ -109,16 +126,24 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         targets = {}
         if self.generator is not None and len(np.unique(y)) > 1:
             targets = rows_to_generate(self.sampling_strategy, y)
+        self.class_prior_ = np.unique(y, return_counts=True)[1] / len(y)
         self._fit_game(X, y, targets, image_shape)
         return self
 
-    def predict_proba(self, X):
+    def predict_proba(self, X, *, prior=None):
         """M's probabilities.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or images
             As in `fit`.
+        prior : {"uniform", "training"}, array-like of shape (n_classes,) or None, \
+                default=None
+            How often the classes occur where predictions are made. None is as M was
+            trained, `trained_prior_`, which is "uniform", all classes alike, by default
+            settings. "training" is their frequencies in training, `class_prior_`. An
+            array gives the probability of each in the order of `classes_`; one with
+            probability 0 is never predicted.
 
         Returns
         -------
@@ -126,15 +151,23 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             Columns in the order of `classes_`.
         """
         check_is_fitted(self)
-        return self._probabilities(self._check_rows(X))
+        if prior is not None:
+            prior = check_prior(prior, self.class_prior_)
+        probabilities = self._probabilities(self._check_rows(X))
+        if prior is None:
+            return probabilities
+        return change_prior(probabilities, self.trained_prior_, prior)
 
-    def predict(self, X):
+    def predict(self, X, *, prior=None):
         """The most probable labels.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or images
             As in `fit`.
+        prior : {"uniform", "training"}, array-like of shape (n_classes,) or None, \
+                default=None
+            As in `predict_proba`.
 
         Returns
         -------
@@ -142,4 +175,9 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             Labels.
         """
         check_is_fitted(self)
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        return self.classes_[self.predict_proba(X, prior=prior).argmax(1)]
+
+    def _make_game(self, *args):
+        game = super()._make_game(*args)
+        self.trained_prior_ = game.trained_prior().numpy()
+        return game

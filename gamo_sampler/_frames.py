@@ -32,7 +32,8 @@ def container(data, array):
 
 def template(data):
     """A container of the kind of `data`, without its rows."""
-    return data.iloc[:0] if hasattr(data, "iloc") else data[:0]
+    # A copy, as an empty view would keep all of `data` alive.
+    return (data.iloc[:0] if hasattr(data, "iloc") else data[:0]).copy()
 
 
 def part(data, rows):

@@ -127,6 +127,19 @@ class Game:
             self.goals.append(goal)
         self.look()
 
+    def trained_prior(self):
+        """(c,) class probabilities under which M's are learned, float64.
+
+        Those of the real rows, plus those of the generated ones by their weight in the
+        loss, times the weights of the classes; the margin divides by P_i^tau.
+        """
+        prior = self.y.bincount(minlength=len(self.n_generated)).double() / self.n
+        if self.G:
+            share = self.n_generated / self.n_generated.sum()
+            prior += self.generated_weight * share
+        prior *= (self.class_weight.double() * (-self.margin.double()).exp()).cpu()
+        return prior / prior.sum()
+
     # One round ------------------------------------------------------------
 
     def play(self, r):

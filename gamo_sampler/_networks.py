@@ -226,6 +226,12 @@ class ConvexGenerator(nn.Module):
         code = self.ctmu(torch.cat([draw.z, draw.code], 1))
         return self.igu(code, draw)
 
+    def keep(self, kept, pool):
+        """Mix only some rows from now on: `kept`, (n,) bool, those of `pool`."""
+        self.igu.keep(kept)
+        self.n_sources = self.igu.n_sources
+        self.locate(pool)
+
     def forward(self, draw, pool):
         return self.igu.mix(self.weights(draw), draw, pool)
 
@@ -249,6 +255,19 @@ def _one_of(p, u):
     return one_hot(p, passed.clamp(max=p.shape[1] - 1))
 
 
+def _sizes_of(parts):
+    """Rows that are left of each class, where there are any."""
+    return [int(part.sum()) for part in parts if part.any()]
+
+
+def _narrow(unit, kept):
+    """Of a linear layer, the outputs that are kept."""
+    unit.weight = nn.Parameter(unit.weight[kept], requires_grad=False)
+    unit.bias = nn.Parameter(unit.bias[kept], requires_grad=False)
+    unit.out_features = len(unit.bias)
+    return unit
+
+
 class FullHull(nn.Module):
     """The paper's IGUs: per class, a linear layer and a softmax over all its rows.
 
@@ -263,6 +282,16 @@ class FullHull(nn.Module):
 
     def locate(self, pool):
         """Nothing to prepare: every row of the class takes part."""
+
+    def keep(self, kept):
+        """Without the other rows' outputs: the softmax is over those that are left."""
+        parts = kept.split(self.sizes)
+        units = zip(self.units, parts, strict=True)
+        self.units = nn.ModuleList(
+            [_narrow(u, part) for u, part in units if part.any()]
+        )
+        self.sizes = _sizes_of(parts)
+        self.n_sources = max(self.sizes)
 
     def forward(self, code, draw):
         parts = zip(self.units, code.split(draw.sizes), strict=True)
@@ -317,6 +346,10 @@ class PairHull(nn.Module):
     def locate(self, pool):
         """Keys of all rows in the (cached) feature space."""
         self.keys = pool if self.projection is None else pool @ self.projection
+
+    def keep(self, kept):
+        """Without the other rows; `locate` finds what is left anew."""
+        self.sizes = _sizes_of(kept.split(self.sizes))
 
     def others(self, draw):
         """Positions of the other rows to choose from, (m, k): any of the class."""
@@ -380,6 +413,10 @@ class LocalHull(PairHull):
             own = slice(start, start + len(block))
             self.neighbors[own] = start + self._neighbors(block)
             start += len(block)
+
+    def keep(self, kept):
+        super().keep(kept)
+        self.neighbors = self.neighbors[kept]
 
     def _neighbors(self, block):
         """(n, k) positions of the nearest, over again where there are fewer than k."""

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from scipy.sparse import csr_array
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 HOW = ("mean", "vote", "draw", "dominant")
@@ -99,8 +99,55 @@ class ProvenanceMixin:
             any of them, ascending.
         """
         weights = self._weights()
+        return weights.shape[1] + np.flatnonzero(weights @ self._asked(rows))
+
+    def check_leakage(self, folds=None, *, groups=None):
+        """Generated rows that mix what a split or a grouping keeps apart.
+
+        There are some where X was resampled first and split afterwards: rows for
+        training are then made of rows for testing. A sampler within a pipeline, which
+        resamples the training rows alone, makes none.
+
+        Parameters
+        ----------
+        folds : iterable of (train, test), default=None
+            Positions in X, or masks of its rows, as the `split` of scikit-learn's
+            cross-validators yields them.
+        groups : array-like of shape (n_samples,), default=None
+            A group for each row of X, such as the patient that it comes from. Either
+            this or `folds`.
+
+        Returns
+        -------
+        leaking : ndarray of int
+            Positions in the resampled output of the generated rows that have weight on
+            both sides of a split, or on two groups, ascending. Empty: no leakage.
+        """
+        weights = self._weights()
+        if (folds is None) == (groups is None):
+            raise ValueError("Give either folds or groups.")
+        if groups is None:
+            leaks = self._mixes_folds(folds)
+        else:
+            groups = column_or_1d(groups)
+            check_consistent_length(groups, weights.T)
+            leaks = mixes(weights, groups)
+        return weights.shape[1] + np.flatnonzero(leaks)
+
+    def _mixes_folds(self, folds):
+        weights, folds = self._weights(), list(folds)
+        if not folds:
+            raise ValueError("folds is empty, or an iterator that was used up.")
+        leaks = np.zeros(weights.shape[0], dtype=bool)
+        for fold in folds:
+            train, test = (weights @ self._asked(rows) > 0 for rows in fold)
+            leaks |= train & test
+        return leaks
+
+    def _asked(self, rows):
+        """(n_samples,) 1 for rows of X that a user names, else 0."""
         rows = np.atleast_1d(rows)
-        n_samples = weights.shape[1]
+        n_samples = self._weights().shape[1]
         if rows.dtype == bool and rows.shape == (n_samples,):
             rows = np.flatnonzero(rows)
         known = np.isin(rows, np.arange(n_samples)).all()
@@ -111,7 +158,7 @@ class ProvenanceMixin:
             )
         asked = np.zeros(n_samples)
         asked[rows.astype(int)] = 1
-        return n_samples + np.flatnonzero(weights @ asked)
+        return asked
 
     def _weights(self):
         check_is_fitted(self)
@@ -121,6 +168,18 @@ class ProvenanceMixin:
                 "first, with a convex generator."
             )
         return self.provenance_
+
+
+def mixes(weights, labels):
+    """Which rows, (n_generated,) bool, have weight on rows of two labels or more.
+
+    `labels` has shape (n_samples,), or (n_samples, k) where a label is a row.
+    """
+    axis = 0 if labels.ndim > 1 else None
+    _, code = np.unique(labels, axis=axis, return_inverse=True)
+    n = len(code)
+    one_hot = csr_array((np.ones(n), code, np.arange(n + 1)))
+    return np.diff((weights @ one_hot).indptr) > 1
 
 
 def heaviest(weights):

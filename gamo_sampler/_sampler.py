@@ -1,10 +1,12 @@
 """GAMOSampler: the generator G that comes out of the game, as an over-sampler."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from numbers import Integral
 
 import numpy as np
+import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
 from scipy.sparse import csr_array
@@ -21,6 +23,7 @@ from ._base import (
     warn_of_balance,
     warn_of_copies,
 )
+from ._constraints import check_constraints, count_outside
 from ._docs import documented
 from ._frames import (
     append,
@@ -36,6 +39,7 @@ from ._frames import (
 from ._images import as_read
 from ._lazy import check_rows, in_memory
 from ._provenance import ProvenanceMixin
+from ._recipe import Recipe
 from ._torch import block_size, run_generator
 
 # Rounds after which, on validation tables, rows were better than after 200 or 1,000.
@@ -82,6 +86,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         which they sum up: ``provenance_ @ X`` before integers are rounded, or
         ``provenance_ @ F(X)`` with a `feature_extractor`. Not with another `generator`
         than "convex".
+    recipe_ : Recipe
+        The same, to be saved without the data and applied to them again.
     n_iter_ : int
         Number of epochs played.
     history_ : list of dict
@@ -98,7 +104,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
     Notes
     -----
-    The rows of the smaller classes are kept in the fitted sampler, for `sample`.
+    The rows of the smaller classes are kept in the fitted sampler, for `sample`;
+    `withdraw` takes some out.
 
     %(notes)s
 
@@ -259,11 +266,17 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         X, y = self._templates
         return fill(X, rows), fill(y, self._encode(labels))
 
+    @property
+    def recipe_(self):
+        """The positions and weights of what was resampled, a :class:`Recipe`."""
+        return Recipe(self._weights())
+
     def audit(self):
         """How near the rows that `fit_resample` generated are to copies of real ones.
 
         Mixing rows is no anonymisation: a fitted sampler, its pickle and `provenance_`
-        hold or point to training rows.
+        hold or point to training rows, and `withdraw` takes rows out of those but not
+        out of what the networks learned.
 
         Returns
         -------
@@ -283,26 +296,145 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
             It prints as a table.
         """
-        weights = self._weights()
+        self._weights()  # or an error that says what is missing
         audit = Audit()
+        for label, weights, rows in self._mixtures():
+            if self.feature_extractor is None:
+                rows = self._scaling.forward(rows).numpy()
+            audit[label] = audit_class(weights, rows)
+        return audit
+
+    def verify(self, constraints):
+        """Check that linear constraints on real rows hold for generated ones.
+
+        What all rows of a class satisfy, all generated rows of the class do, before
+        integers are rounded: ranges, sums, shares that sum to 1, one column at most
+        another one.
+
+        Parameters
+        ----------
+        constraints : scipy.optimize.LinearConstraint, or list of them
+            On the columns of X in their order, or on F's features with a
+            `feature_extractor`. Each row of a constraint's A is a line of its own. They
+            are checked within 1e-9 of the size of the terms, 1e-5 for float32.
+
+        Returns
+        -------
+        counts : dict
+            For each generated class, by label, a dict of ``real`` and ``generated``:
+            for each line, the number of rows beyond its bounds, among the real rows
+            that are mixed and among those that `fit_resample` generated of them. Where
+            the first is 0, the second is 0.
+
+        Examples
+        --------
+        >>> from scipy.optimize import LinearConstraint
+        >>> from sklearn.datasets import load_iris
+        >>> from gamo_sampler import GAMOSampler
+        >>> X, y = load_iris(return_X_y=True)
+        >>> sampler = GAMOSampler(random_state=0)
+        >>> X_resampled, y_resampled = sampler.fit_resample(X[:110], y[:110])
+        >>> # Sepals are longer than wide, and petals at most 7 cm long.
+        >>> lines = [[1, -1, 0, 0], [0, 0, 1, 0]]
+        >>> sampler.verify(LinearConstraint(lines, [0, 0], [float("inf"), 7]))
+        {np.int64(2): {'real': [0, 0], 'generated': [0, 0]}}
+        """
+        self._weights()
         if self._pool is None:
-            return audit
-        rows = self._pool.numpy()
+            return {}
+        constraints = check_constraints(constraints, self._pool.shape[1])
+        return {
+            label: count_outside(constraints, weights, rows)
+            for label, weights, rows in self._mixtures()
+        }
+
+    def withdraw(self, rows):
+        """Take rows of X out, with the generated rows that depend on them.
+
+        They are taken out of what `sample` mixes as well, and of `provenance_`, which
+        then is on the remaining rows, as are all positions: it is as if those alone had
+        been resampled. A class of which one row remains gives copies of it.
+
+        The networks, and the scaling of the columns, are not unlearned: they were
+        trained with the rows. To be rid of that too, fit anew without them.
+
+        Parameters
+        ----------
+        rows : array-like of int, or of bool and of shape (n_samples,)
+            Positions in X, or a mask of its rows.
+
+        Returns
+        -------
+        kept : ndarray of int
+            Positions in the resampled output of the rows that remain, ascending:
+            ``X_resampled[kept]`` and ``y_resampled[kept]``, ``iloc[kept]`` of frames.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from gamo_sampler import GAMOSampler
+        >>> X, y = load_iris(return_X_y=True)
+        >>> sampler = GAMOSampler(random_state=0)
+        >>> X_resampled, y_resampled = sampler.fit_resample(X[:110], y[:110])
+        >>> kept = sampler.withdraw([100, 107])
+        >>> X_kept, y_kept = X_resampled[kept], y_resampled[kept]
+        >>> # New rows in place of those that were dropped, made of the others.
+        >>> X_new, y_new = sampler.sample({2: 50 - sum(y_kept == 2)})
+        """
+        weights = self._weights()
+        gone = self._asked(rows) > 0
+        stays = weights @ gone == 0
+        self.provenance_ = weights[stays][:, ~gone]
+        if self._pool is not None:
+            self._count(stays)
+            self._forget(gone)
+        return np.flatnonzero(np.concatenate([~gone, stays]))
+
+    def _count(self, stays):
+        """Generated rows per label in `sampling_strategy_`, of those that stay."""
+        labels = self._generated_classes()
+        ends = np.cumsum([self.sampling_strategy_[label] for label in labels])
+        for label, own in zip(labels, np.split(stays, ends[:-1]), strict=True):
+            self.sampling_strategy_[label] = int(own.sum())
+
+    def _forget(self, gone):
+        """Rows of X, (n_samples,) bool, leave what is mixed."""
+        kept = ~gone[self._members]
+        positions = np.cumsum(~gone) - 1
+        self._n_samples = int((~gone).sum())
+        self._members = positions[self._members[kept]]
+        kept = torch.tensor(kept)
+        if not kept.any():
+            self._pool = self.generator_ = None
+            return
+        self._pool = self._pool[kept]
+        sizes = torch.stack([k.sum() for k in kept.split(self._lots.sizes.tolist())])
+        left = sizes > 0
+        self._lots = replace(
+            self._lots, classes=self._lots.classes[left], sizes=sizes[left]
+        )
+        self._deficit = self._deficit[left.numpy()]
+        seen = self._pool
         if self.feature_extractor is None:
-            rows = self._scaling.forward(rows).numpy()
+            seen = self._scaling.forward(seen.numpy())
+        self.generator_.keep(kept, seen)
+
+    def _mixtures(self):
+        """Of each class: label, weights (n_generated, n_real), rows (n_real, d)."""
+        if self._pool is None:
+            return
         ends = np.cumsum(self._lots.sizes.numpy())[:-1]
         classes = zip(
             self._generated_classes(),
-            np.split(rows, ends),
+            np.split(self._pool.numpy(), ends),
             np.split(self._members, ends),
             strict=True,
         )
         first = 0
-        for label, own, members in classes:
+        for label, rows, members in classes:
             last = first + self.sampling_strategy_[label]
-            audit[label] = audit_class(weights[first:last][:, members], own)
+            yield label, self.provenance_[first:last][:, members], rows
             first = last
-        return audit
 
     def get_feature_names_out(self, input_features=None):
         """Names of the resampled columns.

@@ -8,11 +8,18 @@ from imblearn.utils.estimator_checks import (
 from imblearn.utils.estimator_checks import (
     parametrize_with_checks as parametrize_with_imblearn_checks,
 )
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import (
     parametrize_with_checks as parametrize_with_sklearn_checks,
 )
 
-from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOFeatures, GAMOSampler
+from gamo_sampler import (
+    GAMO2Pix,
+    GAMOClassifier,
+    GAMOFeatures,
+    GAMOSampler,
+    PriorCorrectedClassifier,
+)
 
 ESTIMATORS = [
     GAMOClassifier(max_iter=20, random_state=0),
@@ -26,6 +33,8 @@ ESTIMATORS = [
         random_state=0,
     ),
     GAMOSampler(max_iter=2, neighborhood=None, random_state=0),
+    PriorCorrectedClassifier(LogisticRegression(), trained_prior="training"),
+    PriorCorrectedClassifier(LogisticRegression(class_weight="balanced")),
 ]
 SAMPLERS = [e for e in ESTIMATORS if isinstance(e, GAMO2Pix | GAMOSampler)]
 EXPECTED_FAILED_CHECKS = {

@@ -26,7 +26,8 @@ def snippets():
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class:UserWarning")
-def test_readme_snippets_run_in_order():
+def test_readme_snippets_run_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     namespace = {}
     for snippet in snippets():
         exec(snippet, namespace)

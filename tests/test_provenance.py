@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import StratifiedKFold
 
 from gamo_sampler import GAMOSampler
 from gamo_sampler._provenance import ProvenanceMixin, heaviest
@@ -205,6 +207,52 @@ def test_affected_by():
         rows.affected_by([4])
     with pytest.raises(ValueError, match=r"from 0 to 3, .* got \[-1\]"):
         rows.affected_by(-1)
+
+
+def test_leakage_between_folds_and_groups():
+    rows = Weighted()  # of 0, 1, 2; of 1; of all four
+    assert rows.check_leakage([([0, 1, 2], [3])]).tolist() == [6]
+    assert rows.check_leakage([([1], [0, 2, 3])]).tolist() == [4, 6]
+    # A row in neither part leaks nothing.
+    assert rows.check_leakage([([0, 1], [3])]).tolist() == [6]
+    assert rows.check_leakage([([0, 1], [])]).tolist() == []
+    mask = np.array([False, False, False, True])
+    assert rows.check_leakage([(~mask, mask)]).tolist() == [6]
+    two = [([0, 1, 2], [3]), ([1, 3], [0, 2])]
+    assert rows.check_leakage(two).tolist() == [4, 6]
+    assert rows.check_leakage(groups=["a", "a", "a", "b"]).tolist() == [6]
+    assert rows.check_leakage(groups=["a", "b", "a", "b"]).tolist() == [4, 6]
+    assert rows.check_leakage(groups=pd.Series([1, 1, 1, 1])).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "Give either folds or groups"),
+        ({"folds": [([0], [1])], "groups": [0, 0, 1, 1]}, "either folds or groups"),
+        ({"folds": iter([])}, "an iterator that was used up"),
+        ({"folds": [([0], [4])]}, r"from 0 to 3, .* got \[4\]"),
+        ({"groups": [0, 1]}, r"inconsistent numbers of samples: \[2, 4\]"),
+    ],
+)
+def test_check_leakage_says_what_it_takes(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Weighted().check_leakage(**arguments)
+
+
+def test_leakage_of_resampling_before_the_split(resampled):
+    sampler, X, y, *_ = resampled
+    folds = list(StratifiedKFold(2, shuffle=True, random_state=0).split(X, y))
+    leaking = sampler.check_leakage(folds)
+    assert len(leaking)
+    side = np.zeros(len(X))
+    side[folds[0][1]] = 1
+    # Two folds are one split: a share in both is between 0 and 1.
+    share = sampler.carry(side)
+    mixed = 59 + np.flatnonzero((share > 1e-12) & (share < 1 - 1e-12))
+    assert_array_equal(leaking, mixed)
+    assert_array_equal(sampler.check_leakage(groups=side), leaking)
+    assert len(sampler.check_leakage(groups=y)) == 0
 
 
 @settings(deadline=None, max_examples=50)

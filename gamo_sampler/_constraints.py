@@ -1,0 +1,62 @@
+"""Linear constraints on rows, before and after mixing."""
+
+import numpy as np
+from scipy.optimize import LinearConstraint
+
+# Of the magnitudes that are summed up: sums in float32 are no more exact.
+TOLERANCE = {4: 1e-5, 8: 1e-9}
+
+
+def check_constraints(constraints, n_features):
+    """A list of LinearConstraint, from what a user gave, for so many columns."""
+    single = isinstance(constraints, LinearConstraint)
+    constraints = [constraints] if single else list(constraints)
+    for constraint in constraints:
+        if not isinstance(constraint, LinearConstraint):
+            raise TypeError(
+                "constraints must be a scipy.optimize.LinearConstraint, or a list of "
+                f"them, got {constraint!r}."
+            )
+        if constraint.A.shape[1] != n_features:
+            raise ValueError(
+                f"A constraint's A has {constraint.A.shape[1]} columns, but rows have "
+                f"{n_features}."
+            )
+    return constraints
+
+
+def count_outside(constraints, weights, rows):
+    """How many real rows, and how many of their mixtures, each constraint excludes.
+
+    Parameters
+    ----------
+    constraints : list of LinearConstraint
+        Each is a line for each row of its A.
+    weights : csr_array of shape (n_generated, n_real)
+        Convex weights.
+    rows : ndarray of shape (n_real, d)
+        Real rows.
+
+    Returns
+    -------
+    counts : dict of list of int
+        ``real`` and ``generated``, a number for each line.
+    """
+    tolerance = TOLERANCE[rows.itemsize]
+    rows = rows.astype(float)
+    size = np.abs(rows).max(0)
+    mixed = weights @ rows
+    counts = {"real": [], "generated": []}
+    for constraint in constraints:
+        # One margin for both: what holds for the rows with it, holds for mixtures.
+        margin = tolerance * (abs(constraint.A) @ size)
+        for name, values in (("real", rows), ("generated", mixed)):
+            outside = _outside(constraint, values, margin)
+            counts[name] += outside.sum(0).tolist()
+    return counts
+
+
+def _outside(constraint, rows, margin):
+    """(n, k), whether a row is beyond a line's bounds by more than its margin."""
+    values = (constraint.A @ rows.T).T
+    return (values < constraint.lb - margin) | (values > constraint.ub + margin)

@@ -1,0 +1,111 @@
+"""What a balanced data set was made of, without the data."""
+
+import numpy as np
+from scipy.sparse import csr_array, load_npz, save_npz
+from sklearn.utils import check_array, check_consistent_length
+
+from ._frames import container, extend
+from ._provenance import heaviest, mixes
+
+
+class Recipe:
+    """Positions and weights of the rows that generated rows are made of.
+
+    A resampled data set without the data: with the rows of X it can be made again,
+    elsewhere or later, without training. It holds no value of X or y. It does tell
+    which rows are of the same smaller class and, with a `neighborhood` of k, which of
+    those lie near each other.
+
+    Parameters
+    ----------
+    weights : csr_array of shape (n_generated, n_samples)
+        Convex weights on the rows of X, as in `provenance_`.
+
+    See Also
+    --------
+    GAMOSampler : Has the recipe of its last resampling as `recipe_`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from gamo_sampler import GAMOSampler, Recipe
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X, y = X[:110], y[:110]  # 50, 50 and 10 rows
+    >>> sampler = GAMOSampler(random_state=0)
+    >>> X_resampled, y_resampled = sampler.fit_resample(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sampler.recipe_.save(f"{folder}/iris.npz")
+    ...     recipe = Recipe.load(f"{folder}/iris.npz")
+    >>> recipe
+    <Recipe for 40 rows made of 110>
+    >>> X_again, y_again = recipe.apply(X, y)
+    >>> (y_again == y_resampled).all()
+    np.True_
+    """
+
+    def __init__(self, weights):
+        self.weights = weights
+
+    def __repr__(self):
+        n_generated, n_samples = self.weights.shape
+        return f"<Recipe for {n_generated} rows made of {n_samples}>"
+
+    def save(self, path):
+        """Write a file that `load` reads, and `scipy.sparse.load_npz`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Its name, ending in ``.npz``.
+        """
+        save_npz(path, self.weights)
+
+    @classmethod
+    def load(cls, path):
+        """Read a file that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Its name. Nothing is unpickled: the file may come from anyone.
+
+        Returns
+        -------
+        recipe : Recipe
+            The same recipe.
+        """
+        return cls(csr_array(load_npz(path)))
+
+    def apply(self, X, y):
+        """The balanced data set, from the rows that it is made of.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows that were resampled, in their order; what `extract_features` makes
+            of them, where the sampler had a `feature_extractor`.
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        X_resampled, y_resampled
+            As `fit_resample` returned them: in the types of X and y, integers rounded.
+            Floats are the same but for their last bits.
+        """
+        n_samples = self.weights.shape[1]
+        rows, labels = check_array(X), np.asarray(y)
+        check_consistent_length(rows, labels)
+        if len(rows) != n_samples:
+            raise ValueError(
+                f"The recipe is for {n_samples} rows, but X has {len(rows)}."
+            )
+        if mixes(self.weights, labels).any():
+            raise ValueError(
+                "The recipe would mix rows of different labels: X and y are other data "
+                "than it was made for, or in another order."
+            )
+        new_labels = labels[self.weights.indices[heaviest(self.weights)]]
+        X, y = container(X, rows), container(y, labels)
+        return extend(X, self.weights @ rows), extend(y, new_labels)
