@@ -84,7 +84,7 @@ class Alone:
     size = 1
 
     def own(self, n):
-        return slice(None)
+        return ...  # unlike a slice, no copy of the gradient
 
     def mean(self, losses, n):
         return losses.mean()

@@ -7,6 +7,7 @@ class a batch has without waiting for the device.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from types import EllipsisType
 
 import torch
 from scipy.special import betaincinv
@@ -27,7 +28,7 @@ class Draw:
 
     z: torch.Tensor  # (b, l) noise
     code: torch.Tensor  # (b, c) one-hot labels
-    own: slice  # of these, the m
+    own: slice | EllipsisType  # these m of the b
     y: torch.Tensor  # (m,) class indices
     rows: torch.Tensor  # (m,) positions in the pool: a row of each label's class
     others: torch.Tensor  # (m, k) positions of other rows of that class
