@@ -6,6 +6,7 @@ Usage: torchrun --nproc-per-node 2 -m tests.shared_fits FOLDER
 import json
 import os
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score
 
 from gamo_sampler import GAMOClassifier, GAMOSampler
+
+from .pages import snippet
 
 # With a small epsilon Adam's first step is the gradient's sign, even where the gradient
 # is nothing but float32's last bits, which the order of the sums decides.
@@ -145,12 +148,14 @@ def what_else(rank):
     X, y = table()
     classifier = GAMOClassifier(max_iter=1, **SMALL)
     normed = clone(classifier).set_params(classifier=batch_normed)
+    failing = clone(FITS["hull"][0]).set_params(learning_rate=1e30)
     fresh = clone(classifier).set_params(random_state=None).fit(X, y)
     found = {
         "statistics": refusal(normed, X, y),
         "rows": refusal(classifier, X + rank, y),
         "labels": refusal(classifier, X, np.roll(y, rank)),
         "seed": refusal(clone(classifier).set_params(random_state=rank), X, y),
+        "failure": refusal(failing, X, y),
         "fresh": fresh.predict_proba(X).tolist(),
     }
     with parallel_config("threading", n_jobs=2):
@@ -168,6 +173,8 @@ def main(folder):
     np.savez(folder / f"own.{rank}.npz", **outcome(*FITS["sampler"]))
     found["own group"] = dist.is_initialized()
     dist.destroy_process_group()
+    with chdir(folder):
+        exec(snippet("doc/large.rst", "# train.py"), {})
     (folder / f"what_else.{rank}.json").write_text(json.dumps(found))
 
 

@@ -13,6 +13,8 @@ from sklearn.preprocessing import StandardScaler
 
 from gamo_sampler import GAMOClassifier, GAMOSampler
 
+from .pages import snippet
+
 
 @pytest.fixture(scope="module")
 def client():
@@ -76,3 +78,12 @@ def test_cross_validation_equals_the_serial_one(client, table):
         shared = scores(table, "neg_log_loss")
     assert shared == serial
     assert len(set(serial)) > 1
+
+
+def test_the_page_s_search_runs(client):
+    block = snippet("doc/large.rst", "dask.distributed")
+    address = client.scheduler.address
+    namespace = {}
+    exec(block.replace("tcp://scheduler:8786", address), namespace)
+    namespace["client"].close()
+    assert namespace["search"].best_params_["mixup"] in (0.0, 0.2)
