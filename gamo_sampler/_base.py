@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
+from ._distributed import ALONE, own_device, shared_fit
 from ._frames import stacked
 from ._game import SCHEDULES, Game, exponential_average, make_player
 from ._images import as_read, check_image_shape
@@ -250,9 +251,16 @@ class BaseGAMO(BaseEstimator):
             (channels, height, width), where rows are images.
         """
         self._check_parameters(X, image_shape)
-        random_state = private_random_state(self.random_state)
-        rng = run_generator(random_state)
         self.classes_, y = np.unique(y, return_inverse=True)
+        with shared_fit(self.device_) as group:
+            self._fit_in(group, X, y, targets)
+        self._is_trained = True
+
+    def _fit_in(self, group, X, y, targets):
+        """The fit of this process within the group; y are class indices."""
+        random_state = private_random_state(group.seed(self.random_state))
+        rng = run_generator(random_state)
+        group.check_rows(X, y, rng)
         with workspace(), self._users_rng(rng):
             train, held_out = slice(None), None
             if self.early_stopping and len(self.classes_) > 1:
@@ -263,7 +271,7 @@ class BaseGAMO(BaseEstimator):
             wanted = wanted * (len(y[train]) / len(y))
             # Not X[:], which would read all of a file of images to put them in order.
             X_train = X if held_out is None else subset(X, train)
-            game = self._make_game(X_train, y[train], wanted, rng)
+            game = self._make_game(X_train, y[train], wanted, rng, group)
             watcher = None
             if held_out is not None:
                 X_held = subset(X, held_out)
@@ -274,7 +282,6 @@ class BaseGAMO(BaseEstimator):
             self._members = np.arange(len(y))[train][game.members.numpy()]
             self._n_samples = len(y)
         self._random_state = random_state
-        self._is_trained = True
 
     def _users_rng(self, rng):
         """torch's process-wide RNG from `rng`, where users' networks may draw."""
@@ -286,9 +293,9 @@ class BaseGAMO(BaseEstimator):
         check_builders(self)
         hidden_sizes(self.hidden_layer_sizes, X.shape[1])
         self._image_shape = check_image_shape(image_shape, X.shape[1])
-        self.device_ = resolve_device(self.device)
+        self.device_ = own_device(resolve_device(self.device))
 
-    def _make_game(self, X, y, n_generated, rng):
+    def _make_game(self, X, y, n_generated, rng, group=ALONE):
         images = self._image_shape is not None
         self._scaling = (Scaling.of_images if images else Scaling.of_rows)(X)
         y = torch.tensor(y, dtype=torch.long)
@@ -303,8 +310,9 @@ class BaseGAMO(BaseEstimator):
         )
         for name, network in networks.items():
             setattr(self, f"{name}_", network)
+        group.check_networks(self._learners())
         F, M, D, G = (
-            None if network is None else make_player(network, self, self.device_)
+            None if network is None else make_player(network, self, self.device_, group)
             for network in networks.values()
         )
         if self.weight_averaging:
@@ -334,6 +342,7 @@ class BaseGAMO(BaseEstimator):
             rounds_per_epoch=self.rounds_per_epoch,
             rng=rng,
             device=self.device_,
+            group=group,
         )
 
     def _class_weights(self, y):
@@ -367,7 +376,7 @@ class BaseGAMO(BaseEstimator):
             warnings.warn(
                 f"Classes {self.classes_[unseen].tolist()} have one row each: "
                 "early_stopping judges the classifier without them.",
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def _make_watcher(self, X, y):
@@ -388,7 +397,7 @@ class BaseGAMO(BaseEstimator):
                 record = {"epoch": epoch, **losses}
                 if watcher:
                     self._check_outputs(watcher.X, epoch)
-                    record |= watcher.scores()
+                    record |= self._scores(watcher, game.group)
                 self.history_.append(record)
                 self._report(bar, record)
                 if watcher and watcher.wants_to_stop(record, self._networks()):
@@ -398,6 +407,13 @@ class BaseGAMO(BaseEstimator):
             watcher.restore_best(self._networks())
             if game.F:
                 game.look()
+        for network in self._networks().values():
+            game.group.share(network)
+
+    def _scores(self, watcher, group):
+        """The first process's: all have to stop at the same epoch."""
+        scores = watcher.scores()
+        return dict(zip(scores, group.first(list(scores.values())), strict=True))
 
     def _round_limit(self):
         """Greatest number of rounds, None for no limit."""
@@ -424,6 +440,10 @@ class BaseGAMO(BaseEstimator):
         """The networks that take part, by parameter name."""
         named = {name: getattr(self, f"{name}_") for name in NETWORKS}
         return {name: n for name, n in named.items() if n is not None}
+
+    def _learners(self):
+        """Those of which each row's output is to be its own: all but the generator."""
+        return {k: n for k, n in self._networks().items() if k != "generator"}
 
     def _keep(self, game, X):
         """Networks at rest on the CPU, and the rows that G mixes."""

@@ -4,11 +4,15 @@ Drawing there keeps them the same on every device, and tells how many rows of ea
 class a batch has without waiting for the device.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from types import EllipsisType
 
 import torch
 from scipy.special import betaincinv
 
+from ._distributed import ALONE
 from ._losses import one_hot
 from ._networks import N_OTHERS
 from ._torch import upload
@@ -16,11 +20,16 @@ from ._torch import upload
 
 @dataclass
 class Draw:
-    """What m rows are generated from. Labels ascend: each class is one slice."""
+    """What m rows are generated from. Labels ascend: each class is one slice.
 
-    z: torch.Tensor  # (m, l) noise
+    Noise and code are those of a batch of b rows, of which the m are `own`: G's trunk
+    has batch statistics. Both are the same but where several processes share the fit.
+    """
+
+    z: torch.Tensor  # (b, l) noise
+    code: torch.Tensor  # (b, c) one-hot labels
+    own: slice | EllipsisType  # these m of the b
     y: torch.Tensor  # (m,) class indices
-    code: torch.Tensor  # (m, c) one-hot labels
     rows: torch.Tensor  # (m,) positions in the pool: a row of each label's class
     others: torch.Tensor  # (m, k) positions of other rows of that class
     u: torch.Tensor  # (m, 2) uniform: how far from that row, and to which other
@@ -37,27 +46,33 @@ class Lots:
     latent_dim: int
     device: torch.device
 
-    def by_frequency(self, frequency, m, rng):
-        """m labels by frequency, (g,), with their draw."""
-        k = torch.multinomial(frequency, m, replacement=True, generator=rng)
-        return self.of(k.sort().values, rng)
+    def by_frequency(self, frequency, b, rng, group=ALONE):
+        """b labels by frequency, (g,), with their draw."""
+        k = torch.multinomial(frequency, b, replacement=True, generator=rng)
+        return self.of(k.sort().values, rng, group)
 
-    def of(self, k, rng):
+    def of(self, k, rng, group=ALONE):
         """Noise and rows for ascending k, positions among the generated classes."""
-        m = len(k)
-        z = torch.randn(m, self.latent_dim, generator=rng, dtype=torch.float32)
-        u = torch.rand(m, 2, generator=rng, dtype=torch.float32)
+        b, own = len(k), group.own(len(k))
+        z = torch.randn(b, self.latent_dim, generator=rng, dtype=torch.float32)
+        u = torch.rand(b, 2, generator=rng, dtype=torch.float32)
         first, n = (self.sizes.cumsum(0) - self.sizes)[k, None], self.sizes[k, None]
         row = self.below(n, 1, rng)
         # One step or more further round the class: never the row itself, but for n = 1.
         others = (row + 1 + self.below((n - 1).clamp(min=1), N_OTHERS, rng)) % n
         z, y, rows, others, u = (
             upload(t, self.device)
-            for t in (z, self.classes[k], (first + row)[:, 0], first + others, u)
+            for t in (
+                z,
+                self.classes[k],
+                (first + row)[own, 0],
+                (first + others)[own],
+                u[own],
+            )
         )
-        code = one_hot(z.new_empty(m, self.n_classes), y)
-        sizes = k.bincount(minlength=len(self.sizes)).tolist()
-        return Draw(z, y, code, rows, others, u, sizes)
+        code = one_hot(z.new_empty(b, self.n_classes), y)
+        sizes = k[own].bincount(minlength=len(self.sizes)).tolist()
+        return Draw(z, code, own, y[own], rows, others, u, sizes)
 
     def below(self, n, width, rng):
         """Integers from 0 up to, not including, n (m, 1): (m, width)."""
@@ -69,33 +84,39 @@ class Lots:
 class Mix:
     """Mixup (Zhang et al., ICLR 2018): rows and labels mixed with those of others."""
 
-    share: torch.Tensor  # (b,) of the row itself, Beta(alpha, alpha)
-    other: torch.Tensor  # (b,) position in the batch
+    share: torch.Tensor  # (m,) of the row itself, Beta(alpha, alpha)
+    other: torch.Tensor  # (m,) position in the batch
+    whole: Callable  # the batch, (b, ...), from this process's rows of it, (m, ...)
 
     @classmethod
-    def draw(cls, b, alpha, rng, device):
+    def draw(cls, b, alpha, rng, device, group=ALONE):
         """None where alpha is 0: nothing is mixed."""
         if not alpha:
             return None
         u = torch.rand(b, generator=rng, dtype=torch.float64)
         share = torch.tensor(betaincinv(alpha, alpha, u.numpy()), dtype=torch.float32)
         other = torch.randperm(b, generator=rng)
-        return cls(upload(share, device), upload(other, device))
+        share, other = (upload(t[group.own(b)], device) for t in (share, other))
+        return cls(share, other, partial(group.whole, n=b))
+
+    def partners(self, values):
+        """The values, (m, ...), of the rows that each is mixed with."""
+        return self.whole(values)[self.other]
 
     def of(self, values):
-        """The mixture of values, (b, ...)."""
+        """The mixture of values, (m, ...)."""
         share = self.share.view(-1, *[1] * (values.ndim - 1))
-        return share * values + (1 - share) * values[self.other]
+        return share * values + (1 - share) * self.partners(values)
 
 
 @dataclass
 class Round:
-    """All random choices of one round."""
+    """All random choices of one round, those of this process's m rows of b."""
 
-    x: torch.Tensor  # (b, d) real rows, B_d
-    y: torch.Tensor  # (b,) their labels, Y_d
+    x: torch.Tensor  # (m, d) real rows, B_d
+    y: torch.Tensor  # (m,) their labels, Y_d
     mix: Mix | None  # of the real rows, and of the generated ones
     generated: Draw  # for M and D, B_n and Y_n
     adversarial: list  # of Draw, for G, B_g and Y_g
-    real_target: torch.Tensor  # (b,) D's targets, 1 - U(0, s)
-    generated_target: torch.Tensor  # (b,) U(0, s)
+    real_target: torch.Tensor  # (m,) D's targets, 1 - U(0, s)
+    generated_target: torch.Tensor  # (m,) U(0, s)

@@ -10,6 +10,7 @@ from functools import partial
 
 import torch
 
+from ._distributed import ALONE, Alone, Group
 from ._draws import Lots, Mix, Round
 from ._losses import (
     Sigmoid,
@@ -27,14 +28,17 @@ LOSSES = ("f", "m_real", "m_generated", "d_real", "d_generated", "g_m", "g_d")
 class Player:
     """A network and its optimiser: `train()`, a loss, then `step(loss)`.
 
-    `average`, an AveragedModel, follows the network's steps where there is one.
+    `average`, an AveragedModel, follows the network's steps where there is one. The
+    processes of `group` start with the first one's weights and step together.
     """
 
-    def __init__(self, network, optimizer, average=None):
+    def __init__(self, network, optimizer, average=None, group=ALONE):
         self.network = network.eval()
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = optimizer(self.parameters) if self.parameters else None
         self.average = average
+        self.group = group
+        group.share(network)
 
     def __call__(self, *inputs):
         return self.network(*inputs)
@@ -46,13 +50,14 @@ class Player:
         """One step down the gradient, of this player's parameters alone."""
         self.optimizer.zero_grad()
         loss.backward(inputs=self.parameters)
+        self.group.add_gradients(self.parameters)
         self.optimizer.step()
         self.network.eval()
         if self.average:
             self.average.update_parameters(self.network)
 
 
-def make_player(network, params, device):
+def make_player(network, params, device, group=ALONE):
     """The network on the device, with its Adam; `params` has the step sizes."""
     optimizer = partial(
         torch.optim.Adam,
@@ -61,7 +66,7 @@ def make_player(network, params, device):
         eps=params.epsilon,
         fused=True,
     )
-    return Player(network.to(device), optimizer)
+    return Player(network.to(device), optimizer, group=group)
 
 
 def exponential_average(decay):
@@ -106,6 +111,7 @@ class Game:
     rounds_per_epoch: int | None  # u = v of Algorithm 1; None: a pass over the rows
     rng: torch.Generator
     device: torch.device
+    group: Alone | Group = ALONE  # of processes, each with its part of the rows
 
     def __post_init__(self):
         self.n = len(self.y)
@@ -193,7 +199,7 @@ class Game:
         """Line 4: F learns through a fixed M."""
         self.F.train()
         scores = self.M(self.F(mix.of(x) if mix else x))
-        loss = self.lesson(scores, [y], mix).mean()
+        loss = self.group.mean(self.lesson(scores, [y], mix), self.batch_size)
         self.F.step(loss)
         return [("f", loss.detach())]
 
@@ -211,7 +217,7 @@ class Game:
         if not mix:
             return loss
         share = mix.share.repeat(len(ys))
-        other = self.loss_for(scores, torch.cat([y[mix.other] for y in ys]))
+        other = self.loss_for(scores, torch.cat([mix.partners(y) for y in ys]))
         return share * loss + (1 - share) * other
 
     def loss_for(self, scores, y):
@@ -238,11 +244,13 @@ class Game:
 
     def at_classifier(self, x, draw):
         """L_7 + L_8."""
-        return self.deception(self.criterion, Softmax(self.M(x)), draw.y).mean()
+        losses = self.deception(self.criterion, Softmax(self.M(x)), draw.y)
+        return self.group.mean(losses, len(draw.z))
 
     def at_discriminator(self, x, draw):
         """L_9."""
-        return realism_loss(self.criterion, self.judge(x, draw.y)).mean()
+        losses = realism_loss(self.criterion, self.judge(x, draw.y))
+        return self.group.mean(losses, len(draw.z))
 
     def judge(self, x, y):
         """D(x|i), (m,)."""
@@ -256,7 +264,8 @@ class Game:
 
     def _weighted_step(self, player, batches, losses, weights):
         sizes = [len(x) for x, *_ in batches.values()]
-        means = [part.mean() for part in losses.split(sizes)]
+        parts = losses.split(sizes)
+        means = [self.group.mean(part, self.batch_size) for part in parts]
         player.step(sum(w * mean for w, mean in zip(weights, means, strict=True)))
         return [(n, m.detach()) for n, m in zip(batches, means, strict=True)]
 
@@ -269,31 +278,34 @@ class Game:
         return order[wrapped].view(n_batches, self.batch_size)
 
     def draw_round(self, index):
+        own = self.group.own(self.batch_size)
+        index = index[own]
         x, y = self.real(index), self.labels[upload(index, self.device)]
         mix = self.draw_mix()
         if self.G is None:
             return Round(x, y, mix, None, [], None, None)
         generated = self.lots.by_frequency(  # lines 8 and 10
-            self.deficit, self.batch_size, self.rng
+            self.deficit, self.batch_size, self.rng, self.group
         )
         adversarial = self.schedule[1](self)  # lines 12 and 13
         size = (2, self.batch_size)
         noise = torch.rand(size, generator=self.rng, dtype=torch.float32)
-        noise = self.label_smoothing * upload(noise, self.device)
+        noise = self.label_smoothing * upload(noise[:, own], self.device)
         return Round(x, y, mix, generated, adversarial, 1 - noise[0], noise[1])
 
     def draw_mix(self):
-        return Mix.draw(self.batch_size, self.mixup, self.rng, self.device)
+        return Mix.draw(self.batch_size, self.mixup, self.rng, self.device, self.group)
 
     def mixed_draws(self):
         """b rows, minority classes equally likely."""
-        return [self.lots.by_frequency(self.equal, self.batch_size, self.rng)]
+        b = self.batch_size
+        return [self.lots.by_frequency(self.equal, b, self.rng, self.group)]
 
     def class_draws(self):
         """The experiments' loop: ceil(b / c) rows for one class after the other."""
-        m = -(-self.batch_size // len(self.n_generated))
-        ks = range(len(self.equal))
-        return [self.lots.of(torch.full((m,), k), self.rng) for k in ks]
+        b = -(-self.batch_size // len(self.n_generated))
+        labels = [torch.full((b,), k) for k in range(len(self.equal))]
+        return [self.lots.of(k, self.rng, self.group) for k in labels]
 
     # Rows -----------------------------------------------------------------
 
@@ -303,10 +315,12 @@ class Game:
         if self.F and self.features is not None:
             # An epoch that reads only some of the rows maps these as it goes.
             reads_all = self.rounds_per_epoch * self.batch_size >= self.n
-            self.features = self._through_f(self.features) if reads_all else None
+            self.features = self._all_features() if reads_all else None
         if self.G:
-            blocks = self.members.split(self.block)
-            self.pool = torch.cat([self.real(block) for block in blocks])
+            n = len(self.members)
+            blocks = self.members[self.group.own(n)].split(self.block)
+            rows = torch.cat([self.real(block) for block in blocks])
+            self.pool = self.group.whole(rows, n)
             if self.sees_clearly():
                 self.G.network.locate(self.pool)
 
@@ -326,6 +340,10 @@ class Game:
             return self.features[upload(index, self.device)]
         x = self.rows[index]
         return self._through_f(x) if self.F else x
+
+    def _all_features(self):
+        rows = self.features[self.group.own(self.n)]
+        return self.group.whole(self._through_f(rows), self.n)
 
     def _through_f(self, x):
         with torch.no_grad():
@@ -358,6 +376,7 @@ class Game:
             yield losses | self._mean(rounds)
 
     def _f_batch(self, index):
+        index = index[self.group.own(self.batch_size)]
         y = self.labels[upload(index, self.device)]
         return self.f_step(self.rows[index], y, self.draw_mix())
 
@@ -369,11 +388,12 @@ class Game:
             total = total + values
             finite = finite + values.isfinite()
             count += 1
-        means, finite = torch.stack([total / count, finite]).tolist()
+        means = self.group.sum(torch.stack([total / count, finite]))
+        means, finite = means.tolist()
         names = [name for name, _ in record]
         # Finite for the fewest rounds is what failed first; of a tie, the earlier.
         first = min(range(len(names)), key=finite.__getitem__)
-        if finite[first] < count:
+        if finite[first] < count * self.group.size:
             self.failed = self.failed or names[first]
         by_name = {name: [] for name in LOSSES if name in names}
         for name, mean in zip(names, means, strict=True):

@@ -205,7 +205,7 @@ class ConditionalGenerator(nn.Module):
         """Nothing to prepare: the rows are not looked at."""
 
     def forward(self, draw, pool):
-        return self.network(torch.cat([draw.z, draw.code], 1))
+        return self.network(torch.cat([draw.z, draw.code], 1))[draw.own]
 
 
 class ConvexGenerator(nn.Module):
@@ -224,7 +224,7 @@ class ConvexGenerator(nn.Module):
     def weights(self, draw):
         """Convex weights: non-negative, rows sum to 1."""
         code = self.ctmu(torch.cat([draw.z, draw.code], 1))
-        return self.igu(code, draw)
+        return self.igu(code[draw.own], draw)
 
     def keep(self, kept, pool):
         """Mix only some rows from now on: `kept`, (n,) bool, those of `pool`."""

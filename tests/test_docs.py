@@ -6,7 +6,6 @@ import pkgutil
 import re
 import runpy
 import sys
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
@@ -14,22 +13,16 @@ import pytest
 import gamo_sampler
 from gamo_sampler import GAMOClassifier, GAMOSampler
 
-ROOT = Path(__file__).parents[1]
+from .pages import ROOT, snippets
+
 README = (ROOT / "README.rst").read_text()
-
-
-def snippets():
-    """Blocks of python in the README, in order."""
-    for block in re.split(r"\.\. code-block:: python\n\n", README)[1:]:
-        lines = re.match(r"(?:    .*\n|\n)+", block).group()
-        yield re.sub(r"^    ", "", lines, flags=re.MULTILINE)
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class:UserWarning")
 def test_readme_snippets_run_in_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {}
-    for snippet in snippets():
+    for snippet in snippets("README.rst"):
         exec(snippet, namespace)
     assert len(namespace["X_more"]) == 50
     assert namespace["search"].best_params_["discriminator"] in ("auto", None)

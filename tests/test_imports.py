@@ -20,6 +20,7 @@ ALLOWED = {
     "_audit": set(),
     "_base": {
         "_build",
+        "_distributed",
         "_frames",
         "_game",
         "_images",
@@ -32,11 +33,12 @@ ALLOWED = {
     "_build": {"_networks"},
     "_classifier": {"_base", "_docs", "_images", "_lazy", "_priors"},
     "_constraints": set(),
+    "_distributed": set(),
     "_docs": set(),
-    "_draws": {"_losses", "_networks", "_torch"},
+    "_draws": {"_distributed", "_losses", "_networks", "_torch"},
     "_features": {"_inner"},
     "_frames": set(),
-    "_game": {"_draws", "_losses", "_torch"},
+    "_game": {"_distributed", "_draws", "_losses", "_torch"},
     "_gamo2pix": {
         "_base",
         "_frames",

@@ -1,0 +1,182 @@
+"""Fits that processes share, for torchrun: each process writes what came of them.
+
+Usage: torchrun --nproc-per-node 2 -m tests.shared_fits FOLDER
+"""
+
+import json
+import os
+import sys
+from contextlib import chdir
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from imblearn.datasets import make_imbalance
+from joblib import parallel_config
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.model_selection import cross_val_score
+
+from gamo_sampler import GAMOClassifier, GAMOSampler
+
+from .pages import snippet
+
+# With a small epsilon Adam's first step is the gradient's sign, even where the gradient
+# is nothing but float32's last bits, which the order of the sums decides.
+SMALL = {"epsilon": 1e-3, "latent_dim": 10, "random_state": 0, "device": "cpu"}
+
+
+def table():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], [60, 14, 9])
+    return rng.normal(size=(83, 6)) + y[:, None], y
+
+
+def images():
+    X, y = load_digits(n_class=3, return_X_y=True)
+    X, y = make_imbalance(X, y, sampling_strategy={0: 40, 1: 20, 2: 12}, random_state=0)
+    return X.reshape(-1, 8, 8), y
+
+
+def group_normed(n_in, n_out):
+    """A network of a user's own, without batch statistics."""
+    return torch.nn.Sequential(
+        torch.nn.Linear(n_in, 16),
+        torch.nn.GroupNorm(4, 16),
+        torch.nn.Tanh(),
+        torch.nn.Linear(16, n_out),
+    )
+
+
+def batch_normed(n_in, n_out):
+    return torch.nn.Sequential(torch.nn.BatchNorm1d(n_in), torch.nn.Linear(n_in, n_out))
+
+
+FITS = {
+    "sampler": (GAMOSampler(max_rounds=12, **SMALL), table),
+    # A batch of 7 rows is 3 and 4.
+    "uneven": (GAMOSampler(max_rounds=12, batch_size=7, **SMALL), table),
+    # Per class one row is drawn: the first process has none.
+    "none": (
+        GAMOSampler(
+            neighborhood=None,
+            schedule="per_class",
+            batch_size=3,
+            max_rounds=6,
+            **SMALL,
+        ),
+        table,
+    ),
+    "neighbors": (
+        GAMOSampler(neighborhood=4, schedule="algorithm", max_rounds=6, **SMALL),
+        table,
+    ),
+    "features": (
+        GAMOSampler(feature_extractor="conv", max_rounds=6, **SMALL),
+        images,
+    ),
+    "unconstrained": (
+        GAMOSampler(generator="unconstrained", max_rounds=6, **SMALL),
+        table,
+    ),
+    "hull": (
+        GAMOClassifier(
+            neighborhood=None,
+            classifier=group_normed,
+            discriminator=None,
+            max_rounds=12,
+            **SMALL,
+        ),
+        table,
+    ),
+    "images": (
+        GAMOClassifier(
+            feature_extractor="conv",
+            loss="log_loss",
+            mixup=0.3,
+            class_weight="balanced",
+            weight_averaging=0.9,
+            batch_size=9,
+            max_iter=2,
+            **SMALL,
+        ),
+        images,
+    ),
+    "stopped": (
+        GAMOClassifier(
+            early_stopping=True,
+            n_iter_no_change=2,
+            validation_fraction=0.3,
+            rounds_per_epoch=2,
+            learning_rate=0.05,
+            feature_extractor="conv",
+            max_iter=12,
+            **SMALL,
+        ),
+        table,
+    ),
+    "plain": (GAMOClassifier(generator=None, max_iter=3, **SMALL), table),
+}
+
+
+def outcome(estimator, data):
+    """Everything that a fit leaves behind, as arrays by name."""
+    X, y = data()
+    if isinstance(estimator, GAMOSampler):
+        X_resampled, y_resampled = estimator.fit_resample(X, y)
+        found = {"X": X_resampled, "y": y_resampled}
+    else:
+        found = {"probabilities": estimator.fit(X, y).predict_proba(X)}
+    for name, network in estimator._networks().items():
+        found |= {f"{name}.{k}": v.numpy() for k, v in network.state_dict().items()}
+    for name in estimator.history_[0]:
+        found[f"history.{name}"] = [record[name] for record in estimator.history_]
+    return found
+
+
+def refusal(estimator, X, y):
+    try:
+        estimator.fit(X, y)
+    except ValueError as error:
+        return str(error)
+    return "accepted"
+
+
+def what_else(rank):
+    """Fits of which it counts how they begin and end."""
+    X, y = table()
+    classifier = GAMOClassifier(max_iter=1, **SMALL)
+    normed = clone(classifier).set_params(classifier=batch_normed)
+    failing = clone(FITS["hull"][0]).set_params(learning_rate=1e30)
+    fresh = clone(classifier).set_params(random_state=None).fit(X, y)
+    found = {
+        "statistics": refusal(normed, X, y),
+        "rows": refusal(classifier, X + rank, y),
+        "labels": refusal(classifier, X, np.roll(y, rank)),
+        "seed": refusal(clone(classifier).set_params(random_state=rank), X, y),
+        "failure": refusal(failing, X, y),
+        "fresh": fresh.predict_proba(X).tolist(),
+    }
+    with parallel_config("threading", n_jobs=2):
+        scores = cross_val_score(classifier, X, y, cv=2, scoring="neg_log_loss")
+    return found | {"scores": scores.tolist(), "group": dist.is_initialized()}
+
+
+def main(folder):
+    rank = int(os.environ["RANK"])
+    torch.set_num_threads(1)
+    for name, (estimator, data) in FITS.items():
+        np.savez(folder / f"{name}.{rank}.npz", **outcome(estimator, data))
+    found = what_else(rank)
+    dist.init_process_group("gloo")
+    np.savez(folder / f"own.{rank}.npz", **outcome(*FITS["sampler"]))
+    found["own group"] = dist.is_initialized()
+    dist.destroy_process_group()
+    with chdir(folder):
+        exec(snippet("doc/large.rst", "# train.py"), {})
+    (folder / f"what_else.{rank}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
