@@ -1,5 +1,6 @@
 """Tables in and out: generated rows in the container and dtypes of the caller."""
 
+from copy import deepcopy
 from itertools import chain
 
 import numpy as np
@@ -33,7 +34,7 @@ def container(data, array):
 def template(data):
     """A container of the kind of `data`, without its rows."""
     # A copy, as an empty view would keep all of `data` alive.
-    return (data.iloc[:0] if hasattr(data, "iloc") else data[:0]).copy()
+    return deepcopy(data.iloc[:0] if hasattr(data, "iloc") else data[:0])
 
 
 def part(data, rows):
@@ -48,12 +49,12 @@ def fill(empty, values):
     if hasattr(empty, "columns"):
         columns = zip(values.T, empty.dtypes, strict=True)
         # By position, as names need not be unique.
-        cast = [_cast(column, dtype) for column, dtype in columns]
-        frame = type(empty)(dict(enumerate(cast)))
+        typed = [cast(column, dtype) for column, dtype in columns]
+        frame = type(empty)(dict(enumerate(typed)))
         return frame.set_axis(empty.columns, axis=1)
     if hasattr(empty, "iloc"):
-        return type(empty)(_cast(values, empty.dtype), name=empty.name)
-    return _cast(values, empty.dtype)
+        return type(empty)(cast(values, empty.dtype), name=empty.name)
+    return cast(values, empty.dtype)
 
 
 def stacked(blocks, n):
@@ -88,24 +89,49 @@ def append(data, blocks, n):
 def _filled(out, blocks):
     start = 0
     for block in blocks:
-        out[start : start + len(block)] = _cast(block, out.dtype)
+        out[start : start + len(block)] = cast(block, out.dtype)
         start += len(block)
     return out
 
 
 def extend(data, values):
-    """`data` as it is, followed by `values`; the index of a frame starts anew."""
-    new = fill(template(data), values)
-    if isinstance(data, list):
-        return data + new
-    if hasattr(data, "iloc"):
-        import pandas as pd
-
-        return pd.concat([data, new], ignore_index=True)
-    return np.concatenate([data, new])
+    """`data` as it is, followed by `values`."""
+    return joined([data, fill(template(data), values)])
 
 
-def _cast(values, dtype):
+def joined(parts):
+    """Containers of one kind as one. The first keeps its index, the others go on."""
+    first = parts[0]
+    if isinstance(first, list):
+        return list(chain.from_iterable(parts))
+    if isinstance(first, np.ndarray):
+        return np.concatenate(parts)
+    if not hasattr(first, "iloc"):
+        import narwhals as nw
+
+        frames = [nw.from_native(part, allow_series=True) for part in parts]
+        return nw.concat(frames).to_native()
+    import pandas as pd
+
+    new = pd.concat(parts, ignore_index=True)
+    return new.set_axis(_longer(first.index, len(new)))
+
+
+def _longer(index, n):
+    """An index with n labels, the new ones numbers: from the greatest one on, if any.
+
+    Else they are positions.
+    """
+    import pandas as pd
+
+    if isinstance(index, pd.RangeIndex) and index.step == 1:
+        return pd.RangeIndex(index.start, index.start + n, name=index.name)
+    whole = pd.api.types.is_integer_dtype(index) and len(index)
+    start = index.max() + 1 if whole else len(index)
+    return index.append(pd.Index(range(start, start + n - len(index)), name=index.name))
+
+
+def cast(values, dtype):
     """`values` in `dtype`; for integers the nearest one that it can hold."""
     if getattr(dtype, "kind", "O") in "iub" and values.dtype.kind == "f":
         values = np.clip(np.rint(values), *_limits(dtype))

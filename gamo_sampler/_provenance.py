@@ -78,11 +78,11 @@ class ProvenanceMixin:
         if how == "mean":
             return _mean(weights, values)
         if how == "vote":
-            return _vote(weights, column_or_1d(values))
+            return vote(weights, column_or_1d(values))
         if how == "dominant":
             return values[weights.indices[heaviest(weights)]]
-        drawn = _drawn(weights, check_random_state(random_state))
-        return values[weights.indices[drawn]]
+        positions = drawn(weights, check_random_state(random_state))
+        return values[weights.indices[positions]]
 
     def affected_by(self, rows):
         """Generated rows that depend on some of the original rows.
@@ -204,7 +204,7 @@ def _mean(weights, values):
     return means.reshape(-1, *values.shape[1:])
 
 
-def _vote(weights, values):
+def vote(weights, values):
     labels, codes = np.unique(values, return_inverse=True)
     votes = csr_array(
         (weights.data, codes[weights.indices], weights.indptr),
@@ -215,7 +215,7 @@ def _vote(weights, values):
     return labels[votes.indices[heaviest(votes)]]
 
 
-def _drawn(weights, random_state):
+def drawn(weights, random_state):
     """Of every row, a position in `weights.data`, drawn by the weights."""
     ends = np.cumsum(weights.data)
     last = weights.indptr[1:] - 1

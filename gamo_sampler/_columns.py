@@ -1,0 +1,167 @@
+"""Single columns of a table, whatever library they come from, and tables of them."""
+
+import warnings
+
+import narwhals as nw
+import numpy as np
+
+from ._frames import cast
+
+EXACT_INTEGERS = 2**53
+
+
+def is_frame(X):
+    return hasattr(X, "columns") and not isinstance(X, np.ndarray)
+
+
+def columns_of(X):
+    """The columns of a frame or of an array, and their names."""
+    if not is_frame(X):
+        return list(X.T), list(range(X.shape[1]))
+    if hasattr(X, "iloc"):  # names need not be unique there
+        columns = [X.iloc[:, i] for i in range(X.shape[1])]
+        return columns, X.columns.tolist()
+    frame = nw.from_native(X, eager_only=True)
+    return [column.to_native() for column in frame.iter_columns()], frame.columns
+
+
+def categorical_mask(X, given):
+    """(n_features,) bool, from what a user gave as `categorical_features`."""
+    columns, names = columns_of(X)
+    if isinstance(given, str) and given == "auto":
+        return np.array([is_frame(X) and not _is_number(c) for c in columns])
+    given = np.atleast_1d(given)
+    if given.dtype == bool and given.shape == (len(names),):
+        return given
+    positions = np.arange(len(names)) if given.dtype.kind in "iu" else np.array(names)
+    unknown = [column for column in given.tolist() if column not in positions]
+    if unknown:
+        raise ValueError(
+            f"categorical_features has {unknown}, but the columns of X are "
+            f"{positions.tolist()}. Give names, positions, or a mask of all columns."
+        )
+    return np.isin(positions, given)
+
+
+def taken(column, rows):
+    """The values at some positions, in the type of the column."""
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    return _series(column)[rows].to_native()
+
+
+def is_missing(column):
+    """(n,) bool."""
+    if isinstance(column, np.ndarray):
+        return np.array([value is None or value != value for value in column], bool)
+    return _series(column).is_null().to_numpy()
+
+
+def level_codes(column):
+    """(n,) 0 for the most frequent value, 1 for the next. A missing one is a value."""
+    is_array = isinstance(column, np.ndarray)
+    values = column.tolist() if is_array else _series(column).to_list()
+    found = {}
+    pairs = zip(values, is_missing(column), strict=True)
+    codes = [found.setdefault(None if gone else v, len(found)) for v, gone in pairs]
+    ranks = np.argsort(np.argsort(-np.bincount(codes), kind="stable"))
+    return ranks[codes]
+
+
+def as_floats(column, name):
+    """Values (n,), NaN where one is missing, from an origin on, and that origin.
+
+    The origin of instants is their first; of numbers 0.
+    """
+    if not isinstance(column, np.ndarray):
+        column = _numpy(_series(column))
+    if column.dtype.kind in "mM":
+        missing = np.isnat(column)
+        origin = column[~missing].min() if not missing.all() else column.dtype.type(0)
+        values = (column - origin).astype(np.int64).astype(float)
+        return np.where(missing, np.nan, values), origin
+    if (
+        column.dtype.kind in "iu"
+        and np.abs(column.astype(float)).max() > EXACT_INTEGERS
+    ):
+        warnings.warn(
+            f"Column {name!r} has integers above 2^53, which lose digits in weighted "
+            "means. Leave identifiers out, or name them in categorical_features.",
+            stacklevel=2,
+        )
+    try:
+        return column.astype(float), 0.0
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Column {name!r} has values that are no numbers ({error}). Name it in "
+            "categorical_features, or leave it out."
+        ) from error
+
+
+def from_floats(values, origin, like):
+    """`values` from an origin on, NaN where one is missing, as a column like `like`."""
+    if isinstance(origin, np.datetime64 | np.timedelta64):
+        step = np.timedelta64(1, np.datetime_data(origin)[0])
+        missing = np.isnan(values)
+        values = origin + np.rint(np.where(missing, 0, values)).astype(np.int64) * step
+        values[missing] = "NaT"
+    if isinstance(like, np.ndarray):
+        return (
+            values.astype(object) if like.dtype == object else cast(values, like.dtype)
+        )
+    if hasattr(like, "iloc"):
+        return _pandas(values, like)
+    return _other(values, _series(like))
+
+
+def table_of(columns, like):
+    """A table of the kind of `like` from columns that came from it."""
+    if isinstance(like, np.ndarray):
+        return np.stack(columns, 1).astype(like.dtype, copy=False)
+    if hasattr(like, "iloc"):
+        data = {i: getattr(column, "array", column) for i, column in enumerate(columns)}
+        return type(like)(data).set_axis(like.columns, axis=1)
+    frame = nw.from_native(like, eager_only=True)
+    named = zip(frame.columns, map(_series, columns), strict=True)
+    return nw.from_dict(dict(named)).to_native()
+
+
+def _series(column):
+    return nw.from_native(column, series_only=True)
+
+
+def _is_number(column):
+    dtype = _series(column).dtype
+    return dtype.is_numeric() or dtype.is_temporal()
+
+
+def _numpy(series):
+    if series.dtype.is_temporal():
+        return series.to_numpy()
+    if series.is_null().any():
+        return series.cast(nw.Float64).to_numpy().astype(float)
+    return series.to_numpy()
+
+
+def _pandas(values, like):
+    import pandas as pd
+
+    if values.dtype.kind not in "mM":
+        return cast(values, like.dtype)
+    series = pd.Series(values)
+    zone = getattr(like.dtype, "tz", None)
+    if zone is not None:
+        series = series.dt.tz_localize("UTC").dt.tz_convert(zone)
+    return series.astype(like.dtype)
+
+
+def _other(values, like):
+    series = nw.new_series(like.name, values, backend=like.implementation)
+    if values.dtype.kind == "f":
+        series = series.fill_nan(None)
+    if like.dtype.is_integer():
+        series = series.round()
+    zone = getattr(like.dtype, "time_zone", None)
+    if zone is not None:
+        series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    return series.cast(like.dtype).to_native()

@@ -1,0 +1,173 @@
+"""Tables of mixed columns: numbers for the game, and columns of their mixtures.
+
+The game plays on numbers: the columns that hold some, and those of categories one-hot.
+What it learns is weights, and those are applied to the columns as they came. So no
+value has to be decoded, and none comes out that was not put in.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ._columns import (
+    as_floats,
+    columns_of,
+    from_floats,
+    is_missing,
+    level_codes,
+    table_of,
+    taken,
+)
+from ._frames import template
+from ._lazy import LazyRows
+from ._provenance import drawn, vote
+
+# Of more levels, the rarer ones are alike for the game.
+MAX_LEVELS = 32
+
+
+class Table(LazyRows):
+    """Rows of mixed columns, which the game reads as numbers, by index."""
+
+    def __init__(self, columns, empty):
+        self.columns = columns
+        self.empty = empty  # a table of this kind, without rows
+        width = sum(column.width for column in columns)
+        super().__init__((len(columns[0]), width), float)
+
+    @classmethod
+    def of(cls, X, categorical):
+        """From a frame or an array; `categorical` is a mask of its columns."""
+        kinds = [Categories if is_one else Numbers for is_one in categorical]
+        columns = [
+            kind.of(column, name)
+            for kind, column, name in zip(kinds, *columns_of(X), strict=True)
+        ]
+        return cls(columns, template(X))
+
+    def _read(self, index):
+        return np.concatenate([c.encoded(index) for c in self.columns], 1)
+
+    def take(self, rows):
+        """The table of some of the rows."""
+        return Table([column.take(rows) for column in self.columns], self.empty)
+
+    def with_missing(self):
+        """Names of the columns with missing values."""
+        return [column.name for column in self.columns if column.missing.any()]
+
+    def numbers(self):
+        """(n, p) of the p columns that hold numbers, nan where one is missing."""
+        columns = [c for c in self.columns if isinstance(c, Numbers)]
+        return np.stack([np.where(c.missing, np.nan, c.values) for c in columns], 1)
+
+    def mixed(self, weights, choice, random_state):
+        """The rows that convex weights make of these, in the caller's kind of table.
+
+        Parameters
+        ----------
+        weights : csr_array of shape (m, n)
+            On the rows of this table.
+        choice : {"vote", "draw", "block"}
+            How categories are decided.
+        random_state : RandomState
+            Draws them.
+        """
+        block = None
+        if choice == "block":
+            block = weights.indices[drawn(weights, random_state)]
+        columns = [c.mixed(weights, choice, random_state, block) for c in self.columns]
+        return table_of(columns, self.empty)
+
+
+@dataclass
+class Numbers:
+    """A column of numbers, or of instants."""
+
+    name: object
+    empty: object  # a column of its type, without rows
+    values: np.ndarray  # (n,) floats, 0 where one is missing
+    missing: np.ndarray  # (n,) bool
+    origin: object  # of the values: 0, or the first instant
+    mean: float
+    width: int  # numbers for the game: the value and, if some are missing, whether
+
+    @classmethod
+    def of(cls, native, name):
+        values, origin = as_floats(native, name)
+        missing = np.isnan(values)
+        mean = values[~missing].mean() if not missing.all() else 0.0
+        values[missing] = 0
+        width = 1 + int(missing.any())
+        return cls(name, template(native), values, missing, origin, mean, width)
+
+    def __len__(self):
+        return len(self.values)
+
+    def encoded(self, index):
+        missing = self.missing[index]
+        values = np.where(missing, self.mean, self.values[index])
+        return np.stack([values, missing][: self.width], 1)
+
+    def take(self, rows):
+        return replace(self, values=self.values[rows], missing=self.missing[rows])
+
+    def mixed(self, weights, choice, random_state, block):
+        """Weighted means of what is known; missing where most of the weight is."""
+        known = weights @ (~self.missing).astype(float)
+        means = np.full(len(known), np.nan)
+        np.divide(weights @ self.values, known, out=means, where=known >= 0.5)
+        return from_floats(self._within(means, weights), self.origin, self.empty)
+
+    def _within(self, means, weights):
+        """A sum of products can pass the extremes by its last bit."""
+        if not len(means):
+            return means
+        values = np.where(self.missing, np.nan, self.values)[weights.indices]
+        low, high = (
+            extreme.reduceat(values, weights.indptr[:-1])
+            for extreme in (np.fmin, np.fmax)
+        )
+        return means.clip(low, high)
+
+
+@dataclass
+class Categories:
+    """A column of categories, of which a missing one is one more."""
+
+    name: object
+    native: object  # the column as it came
+    codes: np.ndarray  # (n,) the more frequent, the smaller
+    missing: np.ndarray  # (n,) bool
+    width: int  # numbers for the game
+
+    @classmethod
+    def of(cls, native, name):
+        codes = level_codes(native)
+        width = min(int(codes.max()) + 1, MAX_LEVELS)
+        return cls(name, native, codes, is_missing(native), width)
+
+    def __len__(self):
+        return len(self.codes)
+
+    def encoded(self, index):
+        return self.codes[index][:, None] == np.arange(self.width)
+
+    def take(self, rows):
+        return replace(
+            self,
+            native=taken(self.native, rows),
+            codes=self.codes[rows],
+            missing=self.missing[rows],
+        )
+
+    def mixed(self, weights, choice, random_state, block):
+        """Each row's category is that of a source, so that its type is kept."""
+        if choice == "vote":
+            code, first = np.unique(self.codes, return_index=True)
+            sources = first[code.searchsorted(vote(weights, self.codes))]
+        elif choice == "draw":
+            sources = weights.indices[drawn(weights, random_state)]
+        else:
+            sources = block
+        return taken(self.native, sources)
