@@ -87,7 +87,8 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         many minibatches, then the game on F(X) has so many rounds. None is
         ceil(n_samples / batch_size), a pass over the rows.
     batch_size : int, default=32
-        Real rows, and generated rows, per round.
+        Real rows, and generated rows, per round; of all processes together where
+        several share the fit.
     learning_rate : float, default=1e-3
         Adam's step size, for all players.
     beta_1 : float, default=0.5
@@ -120,7 +121,8 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         number of torch threads. None takes a fresh seed each time, and leaves
         numpy's global random state alone.
     device : str or torch.device, default="auto"
-        Where to train. "auto" is a GPU where there is one, else the CPU."""
+        Where to train. "auto" is a GPU where there is one, each process's own under
+        torchrun, else the CPU."""
 
 NOTES = """A network given as a parameter is a builder, a class or function called as
     ``builder(n_in, n_out)`` that returns a `torch.nn.Module`. It maps (m, n_in) to

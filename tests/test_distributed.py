@@ -14,14 +14,21 @@ import torch.distributed as dist
 from joblib import Parallel, delayed, parallel_config
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.model_selection import cross_val_score
 
 from gamo_sampler import GAMOClassifier, _distributed
 from gamo_sampler._distributed import Group, n_processes, own_device
 from gamo_sampler._game import Player
 
 from .pages import ROOT, snippet
-from .shared_fits import FITS, SMALL, outcome, refusal, table
+from .shared_fits import (
+    FITS,
+    SMALL,
+    cross_validated,
+    outcome,
+    pictures,
+    refusal,
+    table,
+)
 
 # The order of a sum is all that differs: a few of float32's last bits per step, which
 # add up over a dozen of them.
@@ -131,11 +138,20 @@ def test_a_fit_that_fails_fails_in_all_as_in_one(what_else):
     assert [found["failure"] for found in what_else] == [one, one]
 
 
-def test_a_parallel_search_shares_no_fit(what_else):
-    classifier = GAMOClassifier(max_iter=1, **SMALL)
-    scores = cross_val_score(classifier, *table(), cv=2, scoring="neg_log_loss")
+def test_fits_of_a_search_are_shared_but_not_those_of_a_parallel_one(what_else):
+    scores, in_group = cross_validated()
+    assert in_group == [False, False]
     for found in what_else:
-        assert found["scores"] == scores.tolist()
+        shared, in_group = found["search of 1"]
+        assert in_group == [True, True]
+        assert shared == pytest.approx(scores, rel=1e-5)
+        assert found["search of 2"] == [scores, [False, False]]
+
+
+def test_pictures_come_from_a_shared_game(folder):
+    first, second = (np.load(folder / f"pictures.{rank}.npy") for rank in (0, 1))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, pictures(), atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,13 @@ def test_readme_snippets_run_in_order(tmp_path, monkeypatch):
     assert namespace["search"].best_params_["discriminator"] in ("auto", None)
 
 
+def test_pages_snippets_are_python():
+    """Those of clusters that the tests have not got."""
+    for page in (ROOT / "doc").glob("*.rst"):
+        for snippet in snippets(page):
+            compile(snippet, page, "exec")
+
+
 def test_ci_runs_the_readme_s_commands():
     commands = re.findall(r"^    (python -m pip install .*)$", README, re.MULTILINE)
     assert len(commands) == 2
