@@ -293,11 +293,6 @@ class BaseGAMO(BaseEstimator):
     def _check_parameters(self, X, image_shape):
         """What the constraints cannot tell; sets what follows from them."""
         check_builders(self)
-        if self._limits() and self.generator != "convex":
-            raise ValueError(
-                "max_sources, max_weight and min_sources are for the weights of "
-                f"generator='convex', but generator={self.generator!r}."
-            )
         hidden_sizes(self.hidden_layer_sizes, X.shape[1])
         self._image_shape = check_image_shape(image_shape, X.shape[1])
         self.device_ = resolve_device(self.device)
@@ -308,6 +303,11 @@ class BaseGAMO(BaseEstimator):
     def _check_limits(self, classes, sizes):
         """Whether generated rows of those classes, with so many rows, can meet them."""
         limits = self._limits()
+        if limits and self.generator != "convex":
+            raise ValueError(
+                "max_sources, max_weight and min_sources are for the weights of "
+                f"generator='convex', but generator={self.generator!r}."
+            )
         if limits and self.generator_:
             most = sizes.clamp(max=self.generator_.igu.most_sources)
             limits.check(self.classes_[classes.numpy()], most.tolist())

@@ -291,10 +291,9 @@ class FullHull(nn.Module):
     def keep(self, kept):
         """Without the other rows' outputs: the softmax is over those that are left."""
         parts = kept.split(self.sizes)
-        units = zip(self.units, parts, strict=True)
-        self.units = nn.ModuleList(
-            [_narrow(u, part) for u, part in units if part.any()]
-        )
+        pairs = zip(self.units, parts, strict=True)
+        units = [_narrow(unit, part) for unit, part in pairs if part.any()]
+        self.units = nn.ModuleList(units)
         self.sizes = _sizes_of(parts)
         self.n_sources = max(self.sizes)
 
