@@ -24,6 +24,7 @@ from ._frames import stacked
 from ._game import SCHEDULES, Game, exponential_average, make_player
 from ._images import as_read, check_image_shape
 from ._lazy import check_rows, subset
+from ._limits import Limits
 from ._losses import CRITERIA, DECEPTIONS
 from ._networks import ConvexGenerator
 from ._torch import (
@@ -120,6 +121,9 @@ class BaseGAMO(BaseEstimator):
             Interval(Integral, 2, None, closed="left"),
             None,
         ],
+        "max_sources": [Interval(Integral, 1, None, closed="left"), None],
+        "max_weight": [Interval(Real, 0, 1, closed="right")],
+        "min_sources": [Interval(Real, 1, None, closed="left")],
         "generator_target": [StrOptions(set(DECEPTIONS))],
         "discriminator_weight": [Interval(Real, 0, None, closed="left")],
         "generated_weight": [
@@ -171,6 +175,9 @@ class BaseGAMO(BaseEstimator):
         feature_extractor=None,
         image_shape=None,
         neighborhood="class",
+        max_sources=None,
+        max_weight=1.0,
+        min_sources=1.0,
         generator_target="squared",
         discriminator_weight=1.0,
         generated_weight="objective",
@@ -206,6 +213,9 @@ class BaseGAMO(BaseEstimator):
         self.feature_extractor = feature_extractor
         self.image_shape = image_shape
         self.neighborhood = neighborhood
+        self.max_sources = max_sources
+        self.max_weight = max_weight
+        self.min_sources = min_sources
         self.generator_target = generator_target
         self.discriminator_weight = discriminator_weight
         self.generated_weight = generated_weight
@@ -272,6 +282,7 @@ class BaseGAMO(BaseEstimator):
             # Not X[:], which would read all of a file of images to put them in order.
             X_train = X if held_out is None else subset(X, train)
             game = self._make_game(X_train, y[train], wanted, rng, group)
+            self._check_limits(game.lots.classes, game.lots.sizes)
             watcher = None
             if held_out is not None:
                 X_held = subset(X, held_out)
@@ -294,6 +305,21 @@ class BaseGAMO(BaseEstimator):
         hidden_sizes(self.hidden_layer_sizes, X.shape[1])
         self._image_shape = check_image_shape(image_shape, X.shape[1])
         self.device_ = own_device(resolve_device(self.device))
+
+    def _limits(self):
+        return Limits(self.max_sources, self.max_weight, self.min_sources)
+
+    def _check_limits(self, classes, sizes):
+        """Whether generated rows of those classes, with so many rows, can meet them."""
+        limits = self._limits()
+        if limits and self.generator != "convex":
+            raise ValueError(
+                "max_sources, max_weight and min_sources are for the weights of "
+                f"generator='convex', but generator={self.generator!r}."
+            )
+        if limits and self.generator_:
+            most = sizes.clamp(max=self.generator_.igu.most_sources)
+            limits.check(self.classes_[classes.numpy()], most.tolist())
 
     def _make_game(self, X, y, n_generated, rng, group=ALONE):
         images = self._image_shape is not None
@@ -625,11 +651,15 @@ class BaseGAMO(BaseEstimator):
         low = torch.stack([pool.amin(0) for pool in pools])
         high = torch.stack([pool.amax(0) for pool in pools])
         convex = isinstance(self.generator_, ConvexGenerator)
+        limits, asked = self._limits(), torch.tensor(counts) > 0
+        self._check_limits(self._lots.classes[asked], self._lots.sizes[asked])
         for k, draw in self._draws(counts, rng):
             if not convex:
                 yield self._in_units(self.generator_(draw, self._pool)), None, draw
                 continue
             weights = self.generator_.weights(draw)
+            if limits:
+                weights = self.generator_.igu.limited(weights, limits)
             rows = self.generator_.igu.mix(weights, draw, self._pool)
             # A sum of products can pass the extremes by its last bit.
             yield self._in_units(rows.clamp_(low[k], high[k])), weights, draw

@@ -31,6 +31,17 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         another one of the k - 1 nearest to it in the class. Finding those takes time
         that grows with the square of a class's size. None is the paper's full hull,
         a mixture of all rows of the class.
+    max_sources : int or None, default=None
+        Greatest number of real rows that a row given out by `sample` or `fit_resample`
+        is made of: the heaviest. None is any number, which with ``neighborhood=None``
+        is that of the class; two otherwise.
+    max_weight : float, default=1.0
+        Greatest weight of a real row in such a row, so that none is nearly a copy.
+        Where one is greater, the weights of the row's sources are made more equal, no
+        more than needed. In the game itself the weights are free.
+    min_sources : float, default=1.0
+        Least effective number of sources of such a row, 1 / sum(w^2), met alike. It
+        can be met by up to two with a `neighborhood`, where a row lies between two.
     generator_target : {"complement", "squared", "log"}, default="squared"
         G's loss at M for a row of class i with probabilities p: the loss against
         the ones' complement of the label (as published), p_i^2, or

@@ -280,16 +280,20 @@ class FullHull(nn.Module):
         self.n_sources = max(self.sizes)
         self.units = nn.ModuleList([linear(n_in, n, rng) for n in sizes])
 
+    @property
+    def most_sources(self):
+        """Greatest number of rows that one is made of."""
+        return max(self.sizes)
+
     def locate(self, pool):
         """Nothing to prepare: every row of the class takes part."""
 
     def keep(self, kept):
         """Without the other rows' outputs: the softmax is over those that are left."""
         parts = kept.split(self.sizes)
-        units = zip(self.units, parts, strict=True)
-        self.units = nn.ModuleList(
-            [_narrow(u, part) for u, part in units if part.any()]
-        )
+        pairs = zip(self.units, parts, strict=True)
+        units = [_narrow(unit, part) for unit, part in pairs if part.any()]
+        self.units = nn.ModuleList(units)
         self.sizes = _sizes_of(parts)
         self.n_sources = max(self.sizes)
 
@@ -297,6 +301,9 @@ class FullHull(nn.Module):
         parts = zip(self.units, code.split(draw.sizes), strict=True)
         # (m_i, n_i) each; absent classes are left out and get no gradient.
         return [unit(part).softmax(1) for unit, part in parts if len(part)]
+
+    def limited(self, weights, limits):
+        return [limits(w) for w in weights]
 
     def mix(self, weights, draw, pool):
         classes = zip(pool.split(self.sizes), draw.sizes, strict=True)
@@ -325,6 +332,8 @@ class PairHull(nn.Module):
     probabilities (straight-through). The number of parameters does not depend on
     the number of rows.
     """
+
+    most_sources = 2
 
     def __init__(self, n_in, n_features, sizes, sharpness, rng):
         super().__init__()
@@ -376,6 +385,9 @@ class PairHull(nn.Module):
     def sources(self, draw):
         """Positions of the rows that the weights are for, (m, 1 + k)."""
         return torch.cat([draw.rows[:, None], self.others(draw)], 1)
+
+    def limited(self, weights, limits):
+        return limits(weights)
 
     def mix(self, weights, draw, pool):
         # One gather-and-sum: no (m, 1 + k, d) copy of the rows is made.

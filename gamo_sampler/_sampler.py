@@ -276,7 +276,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
         Mixing rows is no anonymisation: a fitted sampler, its pickle and `provenance_`
         hold or point to training rows, and `withdraw` takes rows out of those but not
-        out of what the networks learned.
+        out of what the networks learned. `max_weight` and `min_sources` bound copies by
+        construction.
 
         Returns
         -------

@@ -17,7 +17,12 @@ from gamo_sampler._frames import container, extend, fill, template
         (
             pd.DataFrame({"a": [1], "b": [True]}, index=["x"]),
             np.array([[1.7, 0.2]]),
-            pd.DataFrame({"a": [1, 2], "b": [True, False]}),
+            pd.DataFrame({"a": [1, 2], "b": [True, False]}, index=["x", 1]),
+        ),
+        (
+            pd.Series([3, 4], index=[7, 2]),
+            np.array([5]),
+            pd.Series([3, 4, 5], index=[7, 2, 8]),
         ),
         (
             pd.Series(["u", "v"], dtype="category"),
