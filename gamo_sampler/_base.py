@@ -435,6 +435,9 @@ class BaseGAMO(BaseEstimator):
             rows = game.pool.cpu().numpy() if game.F else X[game.members.numpy()]
             dtype = np.result_type(rows.dtype, np.float32)
             self._pool = torch.tensor(rows.astype(min(dtype, np.dtype(np.float64))))
+            pools = self._pool.split(self._lots.sizes.tolist())
+            self._low = torch.stack([pool.amin(0) for pool in pools])
+            self._high = torch.stack([pool.amax(0) for pool in pools])
 
     def _keep_nothing(self, X, y, image_shape):
         """The state of a fit in which there was nothing to learn."""
@@ -597,9 +600,6 @@ class BaseGAMO(BaseEstimator):
             yield block
 
     def _made_blocks(self, counts, rng):
-        pools = self._pool.split(self._lots.sizes.tolist())
-        low = torch.stack([pool.amin(0) for pool in pools])
-        high = torch.stack([pool.amax(0) for pool in pools])
         convex = isinstance(self.generator_, ConvexGenerator)
         for k, draw in self._draws(counts, rng):
             if not convex:
@@ -608,7 +608,8 @@ class BaseGAMO(BaseEstimator):
             weights = self.generator_.weights(draw)
             rows = self.generator_.igu.mix(weights, draw, self._pool)
             # A sum of products can pass the extremes by its last bit.
-            yield self._in_units(rows.clamp_(low[k], high[k])), weights, draw
+            rows = rows.clamp_(self._low[k], self._high[k])
+            yield self._in_units(rows), weights, draw
 
     def _in_units(self, rows):
         """Generated rows as an array, in the units of X where they are rows of X."""

@@ -1,7 +1,11 @@
 """resample_parquet and BalancedDataset."""
 
+import ast
 import builtins
 import doctest
+import re
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -15,6 +19,7 @@ from sklearn.exceptions import NotFittedError
 from torch.utils.data import DataLoader
 
 import gamo_sampler.data
+from benchmarks import stream
 from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOSampler
 from gamo_sampler.data import BalancedDataset, _balanced, _parquet, resample_parquet
 
@@ -216,6 +221,14 @@ def test_what_is_refused(frame, folder, tmp_path):
     refused(folder, ValueError, "part-2.parquet has other columns")
 
 
+def test_a_target_nowhere_is_refused_before_training(folder, sampler, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        resample_parquet(
+            folder, tmp_path / "nowhere" / "target", label="label", sampler=sampler
+        )
+    assert not hasattr(sampler, "sampling_strategy_")
+
+
 def test_what_is_refused_in_the_data(frame, tmp_path):
     source = tmp_path / "source.parquet"
     frame.set_index("count").to_parquet(source)
@@ -244,6 +257,27 @@ def test_without_pyarrow(folder, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     refused(folder, ImportError, r"gamo_sampler\[large\]")
+
+
+def test_benchmark(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(stream, "ROWS_PER_GROUP", 100)
+    stream.report(tmp_path, 5050)
+    before, after, figures = capsys.readouterr().out.splitlines()
+    assert before.startswith("before: 5,050 rows {0: ")
+    counts = ast.literal_eval(re.search("{.*}", after).group())
+    assert counts[0] == counts[1] > 4900
+    assert after.startswith(f"after: {2 * counts[0]:,} rows")
+    assert re.match(r"\d+ s on 1 thread\(s\); peak memory \d+ MiB", figures)
+    assert len(list((tmp_path / "source").iterdir())) == 3
+
+
+@pytest.mark.slow
+def test_memory_is_a_fraction_of_the_data():
+    command = [sys.executable, "-m", "benchmarks.stream", "--rows", "2000000"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    peak, before = map(int, re.findall(r"(\d+) MiB", output))
+    n_rows = int(re.search("after: (.*) rows", output).group(1).replace(",", ""))
+    assert peak - before < n_rows * 30 * 4 / 2**20 / 2
 
 
 # BalancedDataset

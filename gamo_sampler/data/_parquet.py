@@ -88,8 +88,9 @@ def resample_parquet(source, target, *, label, sampler=None, chunk_size=65536):
     files = _files(Path(source))
     schema = _schema(files, label)
     y = _labels(files, label)
-    sampler._learn(ParquetRows(files, [n for n in schema.names if n != label]), y)
+    features = [name for name in schema.names if name != label]
     with TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
+        sampler._learn(ParquetRows(files, features), y)
         whole = Path(folder) / target.name
         whole.mkdir()
         for file in files:
@@ -231,7 +232,9 @@ def _write(path, blocks, schema, label):
     import pyarrow as pa
 
     position = schema.get_field_index(label)
-    with import_parquet().ParquetWriter(path, schema) as writer:
+    # A dictionary of values that hardly repeat would add half their size.
+    repeat = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    with import_parquet().ParquetWriter(path, schema, use_dictionary=repeat) as writer:
         for X, y in blocks:
             arrays = [
                 pa.array(values, type=field.type)
@@ -253,7 +256,9 @@ def _columns(X, y, schema, position):
 
 
 def _counts(y, generated):
-    labels, counts = (values.tolist() for values in np.unique(y, return_counts=True))
-    before = dict(zip(labels, counts, strict=True))
-    after = {i: n + int(generated.get(i, 0)) for i, n in before.items()}
-    return {"before": before, "after": after}
+    labels, before = np.unique(y, return_counts=True)
+    after = before + [generated.get(label, 0) for label in labels]
+    return {
+        when: dict(zip(labels.tolist(), counts.tolist(), strict=True))
+        for when, counts in (("before", before), ("after", after))
+    }
