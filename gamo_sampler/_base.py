@@ -483,7 +483,14 @@ class BaseGAMO(BaseEstimator):
             dtype = np.result_type(rows.dtype, np.float32)
             dtype = min(dtype, np.dtype(np.float64))
             # `rows` is nobody else's: no copy is needed.
-            self._pool = torch.from_numpy(rows.astype(dtype, copy=False))
+            self._keep_pool(torch.from_numpy(rows.astype(dtype, copy=False)))
+
+    def _keep_pool(self, pool):
+        """The rows that G mixes, and the least and greatest values of each class."""
+        pools = pool.split(self._lots.sizes.tolist())
+        self._pool = pool
+        self._low = torch.stack([rows.amin(0) for rows in pools])
+        self._high = torch.stack([rows.amax(0) for rows in pools])
 
     def _keep_nothing(self, X, y, image_shape):
         """The state of a fit in which there was nothing to learn."""
@@ -647,9 +654,6 @@ class BaseGAMO(BaseEstimator):
             yield block
 
     def _made_blocks(self, counts, rng):
-        pools = self._pool.split(self._lots.sizes.tolist())
-        low = torch.stack([pool.amin(0) for pool in pools])
-        high = torch.stack([pool.amax(0) for pool in pools])
         convex = isinstance(self.generator_, ConvexGenerator)
         limits, asked = self._limits(), torch.tensor(counts) > 0
         self._check_limits(self._lots.classes[asked], self._lots.sizes[asked])
@@ -662,7 +666,8 @@ class BaseGAMO(BaseEstimator):
                 weights = self.generator_.igu.limited(weights, limits)
             rows = self.generator_.igu.mix(weights, draw, self._pool)
             # A sum of products can pass the extremes by its last bit.
-            yield self._in_units(rows.clamp_(low[k], high[k])), weights, draw
+            rows = rows.clamp_(self._low[k], self._high[k])
+            yield self._in_units(rows), weights, draw
 
     def _in_units(self, rows):
         """Generated rows as an array, in the units of X where they are rows of X."""

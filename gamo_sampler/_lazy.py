@@ -177,8 +177,7 @@ class ReadAhead:
 
     def __init__(self, rows):
         self.rows = rows
-        self._positions = np.empty(0, int)
-        self._held = None
+        self._positions, self._held = np.array([-1]), None
 
     def over(self, batches):
         """The batches of positions, a tensor (n, b), one after the other."""
@@ -189,9 +188,10 @@ class ReadAhead:
             yield from some
 
     def __getitem__(self, index):
-        if not np.isin(index, self._positions).all():
-            return self.rows[index]
-        return self._held[self._positions.searchsorted(index)]
+        at = self._positions.searchsorted(index)
+        if (self._positions.take(at, mode="clip") == index).all():
+            return self._held[at]
+        return self.rows[index]
 
 
 def _library(X):

@@ -11,7 +11,7 @@ from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
 from scipy.sparse import csr_array
 from sklearn.base import _fit_context
-from sklearn.utils import assert_all_finite, gen_batches
+from sklearn.utils import assert_all_finite, check_scalar, gen_batches
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -160,7 +160,6 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         self._check_X_y(X, y)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def fit_resample(self, X, y):
         """Train the generator and append the rows that `sampling_strategy` asks for.
 
@@ -181,14 +180,13 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         y_resampled : same type as y, of shape (n_samples + n_generated,)
             Their labels.
         """
-        rows, y = self._learn(X, y)
+        X, y, rows = self._learn(X, y)
         if self.feature_extractor is None:
-            X = container(X, rows[:])
+            X = part(X, slice(None))
         else:
             X = stacked(self._features(rows), len(rows))
         return self._fit_resample(X, y)
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def iter_resample(self, X, y, *, chunk_size=65536):
         """Resample in blocks, for results that do not fit in memory.
 
@@ -226,18 +224,12 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         (30, 4) (30,)
         (40, 4) (40,)
         """
-        if not isinstance(chunk_size, Integral) or chunk_size < 1:
-            raise ValueError(
-                f"chunk_size must be a positive integer, got {chunk_size!r}."
-            )
-        rows, y = self._learn(X, y)
-        X = container(X, rows)
+        check_scalar(chunk_size, "chunk_size", Integral, min_val=1)
+        X, y, rows = self._learn(X, y)
         if self.feature_extractor is None:
             blocks = (part(X, block) for block in gen_batches(len(rows), chunk_size))
         else:
-            X = np.empty((0, self._n_features_out), np.float32)
             blocks = rechunked(self._features(rows), chunk_size)
-        self._templates = template(X), template(y)
         labels = (part(y, block) for block in gen_batches(len(rows), chunk_size))
         new = self._new_blocks(chunk_size)
         return chain(zip(blocks, labels, strict=True), new)
@@ -408,17 +400,17 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         if not kept.any():
             self._pool = self.generator_ = None
             return
-        self._pool = self._pool[kept]
+        pool = self._pool[kept]
         sizes = torch.stack([k.sum() for k in kept.split(self._lots.sizes.tolist())])
         left = sizes > 0
         self._lots = replace(
             self._lots, classes=self._lots.classes[left], sizes=sizes[left]
         )
         self._deficit = self._deficit[left.numpy()]
-        seen = self._pool
+        self._keep_pool(pool)
         if self.feature_extractor is None:
-            seen = self._scaling.forward(seen.numpy())
-        self.generator_.keep(kept, seen)
+            pool = self._scaling.forward(pool.numpy())
+        self.generator_.keep(kept, pool)
 
     def _mixtures(self):
         """Of each class: label, weights (n_generated, n_real), rows (n_real, d)."""
@@ -461,8 +453,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         # `fit` alone counts, in imbalanced-learn's manner: it sets the strategy.
         return hasattr(self, "sampling_strategy_")
 
+    @_fit_context(prefer_skip_nested_validation=True)
     def _learn(self, X, y):
-        """Check and train; X as an array or lazy rows, and y in the caller's type."""
+        """Check and train; X and y in the caller's types, and the checked rows."""
         rows, labels, image_shape = self._check_X_y(X, y)
         wanted = self.sampling_strategy_
         warn_of_balance(self.sampling_strategy, wanted, stacklevel=5)
@@ -476,7 +469,11 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             warn_of_copies(self._generated_classes(), sizes, wanted, stacklevel=5)
         if isinstance(y, list):
             y = labels.tolist() if np.ndim(y) < 2 else np.asarray(y)
-        return rows, container(y, np.asarray(y))
+        X, y = container(X, rows), container(y, np.asarray(y))
+        F = self.feature_extractor_
+        like = X if F is None else np.empty((0, self._n_features_out), np.float32)
+        self._templates = template(like), template(y)
+        return X, y, rows
 
     def _features(self, rows):
         """F(x) of the rows, in blocks."""
@@ -492,7 +489,6 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
     def _fit_resample(self, X, y):
         """X and y with what the trained generator makes, and keep its weights."""
-        self._templates = template(X), template(y)
         if self._pool is None:
             self.provenance_ = csr_array((0, len(y)))
             X, labels = extend(X, np.empty((0, np.shape(X)[1]))), self.classes_[:0]

@@ -343,9 +343,7 @@ def test_nothing_to_generate(table):
 def test_errors_and_training_come_with_the_call(table):
     X, y = table
     sampler = GAMOSampler(max_iter=1, random_state=0)
-    with pytest.raises(
-        ValueError, match="chunk_size must be a positive integer, got 0"
-    ):
+    with pytest.raises(ValueError, match="chunk_size == 0, must be >= 1"):
         sampler.iter_resample(X, y, chunk_size=0)
     with pytest.raises(ValueError, match="inconsistent"):
         sampler.iter_resample(X, y[1:])
