@@ -664,10 +664,13 @@ class BaseGAMO(BaseEstimator):
             weights = self.generator_.weights(draw)
             if limits:
                 weights = self.generator_.igu.limited(weights, limits)
-            rows = self.generator_.igu.mix(weights, draw, self._pool)
-            # A sum of products can pass the extremes by its last bit.
-            rows = rows.clamp_(self._low[k], self._high[k])
-            yield self._in_units(rows), weights, draw
+            yield self._mixture(weights, draw, k, rng), weights, draw
+
+    def _mixture(self, weights, draw, k, rng):
+        """Rows of classes k from weights on the pool."""
+        rows = self.generator_.igu.mix(weights, draw, self._pool)
+        # A sum of products can pass the extremes by its last bit.
+        return self._in_units(rows.clamp_(self._low[k], self._high[k]))
 
     def _in_units(self, rows):
         """Generated rows as an array, in the units of X where they are rows of X."""

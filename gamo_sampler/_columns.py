@@ -14,6 +14,20 @@ def is_frame(X):
     return hasattr(X, "columns") and not isinstance(X, np.ndarray)
 
 
+def is_sparse_frame(X):
+    """Whether it is a pandas frame of sparse columns: those alone have a fill value."""
+    dtypes = X.dtypes if hasattr(X, "iloc") and is_frame(X) else [None]
+    return all(hasattr(dtype, "fill_value") for dtype in dtypes)
+
+
+def has_other_columns(X):
+    """Whether a pandas frame has columns of other things than numbers."""
+    return any(
+        getattr(dtype, "kind", "O") not in "biufc" and not hasattr(dtype, "fill_value")
+        for dtype in X.dtypes
+    )
+
+
 def columns_of(X):
     """The columns of a frame or of an array, and their names."""
     if not is_frame(X):

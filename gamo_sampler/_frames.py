@@ -3,7 +3,10 @@
 from copy import deepcopy
 from itertools import chain
 
+import narwhals as nw
 import numpy as np
+from narwhals.dependencies import is_into_dataframe, is_into_series
+from scipy.sparse import issparse, vstack
 
 
 def check_columns(X):
@@ -26,24 +29,37 @@ def check_columns(X):
         )
 
 
+def is_native(data):
+    """Whether it is a frame or a series of any library."""
+    return is_into_dataframe(data) or is_into_series(data)
+
+
 def container(data, array):
     """`data` where it is a frame, a series or a list, else its validated `array`."""
-    return data if hasattr(data, "iloc") or isinstance(data, list) else array
+    return data if is_native(data) or isinstance(data, list) else array
+
+
+def n_rows(data):
+    return data.shape[0] if hasattr(data, "shape") else len(data)
 
 
 def template(data):
     """A container of the kind of `data`, without its rows."""
     # A copy, as an empty view would keep all of `data` alive.
-    return deepcopy(data.iloc[:0] if hasattr(data, "iloc") else data[:0])
+    return deepcopy(part(data, slice(0)))
 
 
 def part(data, rows):
-    """Some rows of a frame, a series, a list or an array, by a slice."""
+    """Some rows of any container, by a slice."""
+    if issparse(data):  # not all formats can be indexed
+        return data.tocsr()[rows].asformat(data.format)
     return data.iloc[rows] if hasattr(data, "iloc") else data[rows]
 
 
 def fill(empty, values):
-    """`values`, an ndarray, in the kind of container that `template` made."""
+    """`values` in the kind of container that `template` made."""
+    if not isinstance(values, np.ndarray):
+        return values
     if isinstance(empty, list):
         return values.tolist()
     if hasattr(empty, "columns"):
@@ -54,6 +70,11 @@ def fill(empty, values):
         return frame.set_axis(empty.columns, axis=1)
     if hasattr(empty, "iloc"):
         return type(empty)(cast(values, empty.dtype), name=empty.name)
+    if is_into_series(empty):
+        like = nw.from_native(empty, series_only=True)
+        return nw.new_series(
+            like.name, values.tolist(), like.dtype, backend=like.implementation
+        ).to_native()
     return cast(values, empty.dtype)
 
 
@@ -67,21 +88,22 @@ def rechunked(blocks, size):
     """The rows of the blocks, `size` at a time; the last of them may be fewer."""
     held, n = [], 0
     for block in blocks:
-        while len(block):
-            part, block = block[: size - n], block[size - n :]
-            held.append(part)
-            n += len(part)
+        while n_rows(block):
+            held.append(part(block, slice(size - n)))
+            block = part(block, slice(size - n, None))
+            n += n_rows(held[-1])
             if n == size:
-                yield np.concatenate(held)
+                yield joined(held)
                 held, n = [], 0
     if held:
-        yield np.concatenate(held)
+        yield joined(held)
 
 
 def append(data, blocks, n):
     """`data` as it is, followed by blocks of n rows: of arrays, never copied twice."""
     if not isinstance(data, np.ndarray):
-        return extend(data, stacked(blocks, n))
+        empty = template(data)
+        return joined([data, *(fill(empty, block) for block in blocks)])
     out = np.empty((len(data) + n, *data.shape[1:]), data.dtype)
     return _filled(out, chain([data], blocks))
 
@@ -106,11 +128,13 @@ def joined(parts):
         return list(chain.from_iterable(parts))
     if isinstance(first, np.ndarray):
         return np.concatenate(parts)
+    if issparse(first):
+        return vstack(parts, format=first.format)
+    if is_into_series(first) and not hasattr(first, "iloc"):
+        frames = [nw.from_native(part, series_only=True).to_frame() for part in parts]
+        return nw.concat(frames)[first.name].to_native()
     if not hasattr(first, "iloc"):
-        import narwhals as nw
-
-        frames = [nw.from_native(part, allow_series=True) for part in parts]
-        return nw.concat(frames).to_native()
+        return nw.concat([nw.from_native(part) for part in parts]).to_native()
     import pandas as pd
 
     new = pd.concat(parts, ignore_index=True)

@@ -72,6 +72,8 @@ class LazyRows:
     """
 
     ndim = 2
+    # Whether few of them may be kept in memory as an array.
+    may_be_dense = True
 
     def __init__(self, shape, dtype, names=None):
         self.shape = shape[0], math.prod(shape[1:])

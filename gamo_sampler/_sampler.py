@@ -9,20 +9,22 @@ import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from sklearn.base import _fit_context
-from sklearn.utils import assert_all_finite, check_scalar, gen_batches
+from sklearn.utils import (
+    assert_all_finite,
+    check_array,
+    check_consistent_length,
+    check_scalar,
+    gen_batches,
+)
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._audit import Audit, audit_class
-from ._base import (
-    BaseGAMO,
-    rows_to_generate,
-    warn_of_balance,
-    warn_of_copies,
-)
+from ._base import BaseGAMO, rows_to_generate, warn_of_balance, warn_of_copies
+from ._columns import categorical_mask, has_other_columns, is_frame, is_sparse_frame
 from ._constraints import check_constraints, count_outside
 from ._docs import documented
 from ._frames import (
@@ -31,6 +33,8 @@ from ._frames import (
     container,
     extend,
     fill,
+    is_native,
+    joined,
     part,
     rechunked,
     stacked,
@@ -40,6 +44,7 @@ from ._images import as_read
 from ._lazy import check_rows, in_memory
 from ._provenance import ProvenanceMixin
 from ._recipe import Recipe
+from ._tables import CHOICES, SparseTable, Table
 from ._torch import block_size, run_generator
 
 # Rounds after which, on validation tables, rows were better than after 200 or 1,000.
@@ -65,11 +70,26 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
     is a convex combination of rows of its class, in their units (equation 1).
     Integer columns of arrays and frames keep their type, rounded to the nearest
-    integer.
+    integer. Dates and durations are averaged as instants. Categories are those of the
+    row's sources, so that columns keep their type, and no category comes up that was
+    not there.
 
     Parameters
     ----------
     %(parameters)s
+    categorical_features : "auto" or array-like, default="auto"
+        Columns of categories: names, positions, or a mask of all columns. "auto" is
+        those of a frame that hold neither numbers nor dates. In the game their 32 most
+        frequent values are one-hot.
+    categories : {"vote", "draw", "block"}, default="vote"
+        How the category of a generated row is decided. "vote" is the one that has most
+        of the weights; "draw" that of one of the sources, drawn by the weights; "block"
+        draws one source for all such columns, so that only combinations occur that
+        real rows have. Where a row has two sources, "vote" takes all categories from
+        the one that is nearer.
+    missing : {"error", "propagate"}, default="error"
+        Missing values raise an error, or are passed on: a value is missing where most
+        of the weight is on rows that miss it, else the mean of those that do not.
 
     Attributes
     ----------
@@ -137,7 +157,97 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     _parameter_constraints: dict = {
         **BaseGAMO._parameter_constraints,
         "generator": [StrOptions({"convex", "unconstrained"}), callable],
+        "categorical_features": [StrOptions({"auto"}), "array-like"],
+        "categories": [StrOptions(set(CHOICES))],
+        "missing": [StrOptions({"error", "propagate"})],
     }
+
+    def __init__(
+        self,
+        *,
+        loss="least_squares",
+        generator="convex",
+        discriminator="auto",
+        classifier="auto",
+        feature_extractor=None,
+        image_shape=None,
+        neighborhood="class",
+        max_sources=None,
+        max_weight=1.0,
+        min_sources=1.0,
+        generator_target="squared",
+        discriminator_weight=1.0,
+        generated_weight="objective",
+        class_weight=None,
+        logit_adjustment=0.0,
+        mixup=0.0,
+        weight_averaging=0.0,
+        sampling_strategy="auto",
+        categorical_features="auto",
+        categories="vote",
+        missing="error",
+        schedule="joint",
+        latent_dim=100,
+        hidden_layer_sizes="auto",
+        max_iter=100,
+        max_rounds="auto",
+        rounds_per_epoch=None,
+        batch_size=32,
+        learning_rate=1e-3,
+        beta_1=0.5,
+        beta_2=0.999,
+        epsilon=1e-7,
+        label_smoothing=0.1,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        scoring=None,
+        verbose=0,
+        random_state=None,
+        device="auto",
+    ):
+        super().__init__(
+            loss=loss,
+            generator=generator,
+            discriminator=discriminator,
+            classifier=classifier,
+            feature_extractor=feature_extractor,
+            image_shape=image_shape,
+            neighborhood=neighborhood,
+            max_sources=max_sources,
+            max_weight=max_weight,
+            min_sources=min_sources,
+            generator_target=generator_target,
+            discriminator_weight=discriminator_weight,
+            generated_weight=generated_weight,
+            class_weight=class_weight,
+            logit_adjustment=logit_adjustment,
+            mixup=mixup,
+            weight_averaging=weight_averaging,
+            sampling_strategy=sampling_strategy,
+            schedule=schedule,
+            latent_dim=latent_dim,
+            hidden_layer_sizes=hidden_layer_sizes,
+            max_iter=max_iter,
+            max_rounds=max_rounds,
+            rounds_per_epoch=rounds_per_epoch,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            label_smoothing=label_smoothing,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            scoring=scoring,
+            verbose=verbose,
+            random_state=random_state,
+            device=device,
+        )
+        self.categorical_features = categorical_features
+        self.categories = categories
+        self.missing = missing
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
@@ -254,9 +364,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         y : same type as y, of shape (n,)
             Their labels.
         """
-        rows, labels = super().sample(n, random_state=random_state)
-        X, y = self._templates
-        return fill(X, rows), fill(y, self._encode(labels))
+        X, labels = super().sample(n, random_state=random_state)
+        return X, fill(self._templates[1], self._encode(labels))
 
     @property
     def recipe_(self):
@@ -291,7 +400,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         """
         self._weights()  # or an error that says what is missing
         audit = Audit()
-        for label, weights, rows in self._mixtures():
+        if self._pool is None:
+            return audit
+        for label, weights, rows in self._mixtures(self._pool.numpy()):
             if self.feature_extractor is None:
                 rows = self._scaling.forward(rows).numpy()
             audit[label] = audit_class(weights, rows)
@@ -307,7 +418,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         Parameters
         ----------
         constraints : scipy.optimize.LinearConstraint, or list of them
-            On the columns of X in their order, or on F's features with a
+            On the columns of X in their order, of a table with other columns those that
+            hold numbers, or on F's features with a
             `feature_extractor`. Each row of a constraint's A is a line of its own. They
             are checked within 1e-9 of the size of the terms, 1e-5 for float32.
 
@@ -335,10 +447,11 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         self._weights()
         if self._pool is None:
             return {}
-        constraints = check_constraints(constraints, self._pool.shape[1])
+        numbers = self._pool.numpy() if self._table is None else self._table.numbers()
+        constraints = check_constraints(constraints, numbers.shape[1])
         return {
             label: count_outside(constraints, weights, rows)
-            for label, weights, rows in self._mixtures()
+            for label, weights, rows in self._mixtures(numbers)
         }
 
     def withdraw(self, rows):
@@ -407,19 +520,19 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             self._lots, classes=self._lots.classes[left], sizes=sizes[left]
         )
         self._deficit = self._deficit[left.numpy()]
+        if self._table is not None:
+            self._table = self._table.take(np.flatnonzero(kept))
         self._keep_pool(pool)
         if self.feature_extractor is None:
             pool = self._scaling.forward(pool.numpy())
         self.generator_.keep(kept, pool)
 
-    def _mixtures(self):
+    def _mixtures(self, rows):
         """Of each class: label, weights (n_generated, n_real), rows (n_real, d)."""
-        if self._pool is None:
-            return
         ends = np.cumsum(self._lots.sizes.numpy())[:-1]
         classes = zip(
             self._generated_classes(),
-            np.split(self._pool.numpy(), ends),
+            np.split(rows, ends),
             np.split(self._members, ends),
             strict=True,
         )
@@ -457,6 +570,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     def _learn(self, X, y):
         """Check and train; X and y in the caller's types, and the checked rows."""
         rows, labels, image_shape = self._check_X_y(X, y)
+        self._table = None
         wanted = self.sampling_strategy_
         warn_of_balance(self.sampling_strategy, wanted, stacklevel=5)
         targets = self._targets()
@@ -467,9 +581,13 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         if self._pool is not None and self.generator == "convex":
             sizes = self._lots.sizes.tolist()
             warn_of_copies(self._generated_classes(), sizes, wanted, stacklevel=5)
+        if isinstance(rows, Table | SparseTable):
+            self._table = rows.take(self._members)
+        else:
+            X = container(X, rows)
         if isinstance(y, list):
             y = labels.tolist() if np.ndim(y) < 2 else np.asarray(y)
-        X, y = container(X, rows), container(y, np.asarray(y))
+        y = container(y, np.asarray(y))
         F = self.feature_extractor_
         like = X if F is None else np.empty((0, self._n_features_out), np.float32)
         self._templates = template(like), template(y)
@@ -491,7 +609,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         """X and y with what the trained generator makes, and keep its weights."""
         if self._pool is None:
             self.provenance_ = csr_array((0, len(y)))
-            X, labels = extend(X, np.empty((0, np.shape(X)[1]))), self.classes_[:0]
+            X, labels = joined([X, self._templates[0]]), self.classes_[:0]
         else:
             counts, random_state = self._order(self._targets(), None)
             X, weights = self._generate_with_weights(
@@ -507,18 +625,35 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         if self._pool is None:
             return iter(())
         counts, random_state = self._order(self._targets(), None)
-        blocks = self._blocks(counts, run_generator(random_state))
-        rows = rechunked((rows for rows, *_ in blocks), size)
-        return self._typed_blocks(rows, counts)
-
-    def _typed_blocks(self, blocks, counts):
-        classes, ends, start = self._generated_classes(), np.cumsum(counts), 0
         X, y = self._templates
-        for rows in blocks:
-            at = np.arange(start, start + len(rows))
-            labels = classes[ends.searchsorted(at, side="right")]
-            start += len(rows)
-            yield fill(X, rows), fill(y, self._encode(labels))
+        blocks = self._blocks(counts, run_generator(random_state))
+        rows = rechunked((fill(X, rows) for rows, *_ in blocks), size)
+        labels = (
+            fill(y, self._encode(labels)) for labels in self._labels(counts, size)
+        )
+        return zip(rows, labels, strict=True)
+
+    def _labels(self, counts, size):
+        """Those of the generated rows, `size` at a time."""
+        classes, ends = self._generated_classes(), np.cumsum(counts)
+        for block in gen_batches(ends[-1], size):
+            at = np.arange(block.start, block.stop)
+            yield classes[ends.searchsorted(at, side="right")]
+
+    def _generate(self, counts, random_state):
+        """Rows of the generated classes in the caller's kind of table."""
+        blocks = self._blocks(counts, run_generator(random_state))
+        return append(self._templates[0], (rows for rows, *_ in blocks), sum(counts))
+
+    def _mixture(self, weights, draw, k, rng):
+        if self._table is None:
+            return super()._mixture(weights, draw, k, rng)
+        seed = torch.randint(2**31 - 1, (), generator=rng)
+        return self._table.mixed(
+            self.generator_.igu.matrix(weights, draw),
+            self.categories,
+            np.random.RandomState(int(seed)),
+        )
 
     def _targets(self):
         return {label: n for label, n in self.sampling_strategy_.items() if n}
@@ -535,16 +670,17 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         # A fit that fails leaves the sampler untrained, never half trained.
         self._is_trained = False
         vars(self).pop("provenance_", None)
+        y = in_memory(y)
+        y = y.to_numpy() if is_native(y) and not hasattr(y, "iloc") else y
+        if self._is_table(X):
+            return *self._check_table(X, y), None
         check_columns(X)
         if self.feature_extractor is None and getattr(X, "ndim", 2) > 2:
             raise ValueError(
                 f"X has shape {X.shape}; without a feature_extractor GAMOSampler takes "
                 "flat rows, X.reshape(len(X), -1), with dim <= 2."
             )
-        y = in_memory(y)
-        assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        y, _ = check_target_type(y, indicate_one_vs_all=True)
+        y = checked_labels(y)
         image_shape, ordered = self.image_shape, None
         if self.feature_extractor is not None:
             X, image_shape, ordered = as_read(X, image_shape)
@@ -552,6 +688,47 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         X = ordered(X) if ordered else X
         self.sampling_strategy_ = rows_to_generate(self.sampling_strategy, y)
         return X, y, image_shape
+
+    def _is_table(self, X):
+        """Whether rows of X are mixed column by column."""
+        named = not isinstance(self.categorical_features, str)
+        if issparse(X) or is_sparse_frame(X) or named or self.missing == "propagate":
+            return True
+        return is_frame(X) and (not hasattr(X, "iloc") or has_other_columns(X))
+
+    def _check_table(self, X, y):
+        """A table of X, and labels; sets `sampling_strategy_`."""
+        if self.feature_extractor is not None or self.generator != "convex":
+            raise ValueError(
+                "Sparse rows, categories and missing values are mixed by weights: "
+                "they take generator='convex' and feature_extractor=None."
+            )
+        y = checked_labels(y)
+        if issparse(X) or is_sparse_frame(X):
+            rows, y = validate_data(self, X, y, accept_sparse="csr")
+            rows = SparseTable(rows, template(X))
+        else:
+            y = validate_data(self, y=y)
+            rows = self._table_of(X)
+            check_consistent_length(rows, y)
+        self.sampling_strategy_ = rows_to_generate(self.sampling_strategy, y)
+        return rows, y
+
+    def _table_of(self, X):
+        if isinstance(X, list):
+            X = np.array(X, dtype=object)
+        if not is_frame(X):
+            passes = "allow-nan" if self.missing == "propagate" else True
+            X = check_array(X, dtype=None, ensure_all_finite=passes)
+        validate_data(self, X, skip_check_array=True)
+        rows = Table.of(X, categorical_mask(X, self.categorical_features))
+        missing = rows.with_missing()
+        if missing and self.missing == "error":
+            raise ValueError(
+                f"X has missing values, NaN, in columns {missing}. Impute them first, "
+                "or pass them on with missing='propagate'."
+            )
+        return rows
 
     def _encode(self, labels):
         """Labels in the shape of the caller's y: one-hot where it was one-vs-all."""
@@ -564,5 +741,12 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
+        tags.input_tags.allow_nan = self.missing == "propagate"
         return tags
+
+
+def checked_labels(y):
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    y, _ = check_target_type(y, indicate_one_vs_all=True)
+    return y

@@ -18,12 +18,13 @@ from ._columns import (
     table_of,
     taken,
 )
-from ._frames import template
+from ._frames import cast, template
 from ._lazy import LazyRows
 from ._provenance import drawn, vote
 
 # Of more levels, the rarer ones are alike for the game.
 MAX_LEVELS = 32
+CHOICES = ("vote", "draw", "block")
 
 
 class Table(LazyRows):
@@ -78,6 +79,41 @@ class Table(LazyRows):
             block = weights.indices[drawn(weights, random_state)]
         columns = [c.mixed(weights, choice, random_state, block) for c in self.columns]
         return table_of(columns, self.empty)
+
+
+class SparseTable(LazyRows):
+    """Rows of a sparse matrix, of which only those that are read become dense.
+
+    `empty` is a table of the caller's kind: a sparse matrix, or a frame of sparse
+    columns.
+    """
+
+    may_be_dense = False
+
+    def __init__(self, X, empty):
+        super().__init__(X.shape, X.dtype)
+        self.X = X
+        self.empty = empty
+
+    def _read(self, index):
+        return self.X[index].toarray()
+
+    def take(self, rows):
+        """The table of some of the rows."""
+        return SparseTable(self.X[rows], self.empty)
+
+    def numbers(self):
+        """The rows as an array."""
+        return self.X.toarray()
+
+    def mixed(self, weights, choice, random_state):
+        """The rows that convex weights (m, n) make of these, sparse."""
+        rows = weights @ self.X
+        rows.data = cast(rows.data, self.dtype)
+        if not hasattr(self.empty, "columns"):
+            return rows
+        frame = type(self.empty).sparse.from_spmatrix(rows)
+        return frame.set_axis(self.empty.columns, axis=1).astype(self.empty.dtypes)
 
 
 @dataclass

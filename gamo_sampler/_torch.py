@@ -157,7 +157,8 @@ class Rows:
         self.device = device
         self.n_features = X.shape[1]
         self.resident = None
-        if len(X) <= MAX_RESIDENT_ROWS and X.size <= MAX_RESIDENT_VALUES:
+        is_small = len(X) <= MAX_RESIDENT_ROWS and X.size <= MAX_RESIDENT_VALUES
+        if is_small and getattr(X, "may_be_dense", True):
             self.resident = scaling.forward(X).to(device)
 
     def ahead(self, batches):

@@ -68,6 +68,7 @@ ALLOWED = {
     "_sampler": {
         "_audit",
         "_base",
+        "_columns",
         "_constraints",
         "_docs",
         "_frames",
@@ -75,6 +76,7 @@ ALLOWED = {
         "_lazy",
         "_provenance",
         "_recipe",
+        "_tables",
         "_torch",
     },
     "_tables": {"_columns", "_frames", "_lazy", "_provenance"},
