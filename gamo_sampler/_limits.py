@@ -41,9 +41,10 @@ class Limits:
         step t that meets the bounds, the greatest weight and the sum of squares being
         those of (1 - t) w + t / s on s sources.
         """
-        ranked, order = weights.double().sort(1, descending=True)
+        # Stable: of weights that vanished by rounding the first, which between two rows
+        # is the anchor's. The later ones may be of the same row as the other.
+        ranked, order = weights.double().sort(dim=1, descending=True, stable=True)
         sources = (ranked > 0).sum(1, keepdim=True)
-        # A weight may have vanished by rounding: never fewer than are needed.
         sources = sources.clamp(min=self.needed, max=self.max_sources)
         kept = torch.arange(ranked.shape[1]) < sources
         ranked = ranked * kept

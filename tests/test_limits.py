@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as npst
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOSampler
+from gamo_sampler._draws import Lots
 from gamo_sampler._limits import Limits
 
 
@@ -55,9 +56,28 @@ def test_the_effective_number_of_sources():
 
 
 def test_a_vanished_source_comes_back():
-    found = limited([[0.0, 1.0, 0.0]], None, 0.9)
-    assert sorted(found[0]) == pytest.approx([0, 0.1, 0.9])
-    assert found[0, 1] == pytest.approx(0.9)
+    """The first of them: in a pair the anchor's, never twice the other row's."""
+    n = 40  # short rows may be sorted in order by chance
+    found = limited([[0.0] * n + [1.0] + [0.0] * n], None, 0.9)
+    assert np.flatnonzero(found).tolist() == [0, n]
+    assert_allclose(found[0, [0, n]], [0.1, 0.9])
+
+
+def test_an_anchor_s_weight_may_vanish(table, monkeypatch):
+    """Where u is nearly 1, sin(u pi / 2)^2 is 1 in single precision."""
+    X, y = table
+    of = Lots.of
+
+    def near_one(lots, k, rng):
+        draw = of(lots, k, rng)
+        draw.u[:, 0] = 1 - 1e-5
+        return draw
+
+    monkeypatch.setattr(Lots, "of", near_one)
+    free, *_ = resampled(X, y)
+    assert (np.diff(free.provenance_.indptr) == 1).all()
+    sampler, *_ = resampled(X, y, max_weight=0.9)
+    assert_allclose(sampler.provenance_.toarray().max(1), 0.9)
 
 
 @given(
