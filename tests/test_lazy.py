@@ -208,6 +208,23 @@ def test_a_fit_reads_little_at_once(table, make, early_stopping, small_reads):
     assert sum(read) > X.size
 
 
+def test_chunks_are_not_read_for_each_minibatch(table, monkeypatch):
+    """An epoch of 15 minibatches of 4 rows, and 9 chunks, read in six passes."""
+    monkeypatch.setattr("gamo_sampler._torch.MAX_RESIDENT_ROWS", 10)
+    monkeypatch.setattr("gamo_sampler._lazy.CHUNK_VALUES", 1)
+    X, y = table
+    loads = []
+
+    def load(rows):
+        loads.append(rows)
+        return X[rows]
+
+    rows = ChunkedRows(X.shape, X.dtype, np.r_[np.arange(0, 59, 7), 59], load)
+    GAMOClassifier(batch_size=4, max_iter=1, random_state=0).fit(rows, y)
+    # For the scaling, the rows to mix, twice and by class, minibatches and outputs.
+    assert len(loads) <= 6 * 9
+
+
 def test_labels_may_be_lazy_too(lazy, table):
     X, y = table
     X_lazy, y_lazy = lazy("dask", X), lazy("dask", y)
