@@ -246,7 +246,7 @@ class BaseGAMO(BaseEstimator):
 
     # Training -------------------------------------------------------------
 
-    def _fit_game(self, X, y, targets, image_shape):
+    def _fit_game(self, X, y, targets, image_shape, sample_weight=None):
         """Play the game to its end and keep what came of it.
 
         Parameters
@@ -259,18 +259,20 @@ class BaseGAMO(BaseEstimator):
             Rows to generate per label, n (P_c - P_i) in the paper's letters.
         image_shape : tuple or None
             (channels, height, width), where rows are images.
+        sample_weight : ndarray of shape (n_samples,), default=None
+            Positive weights of the rows in M's loss. None: all alike.
         """
         self._check_parameters(X, image_shape)
         self.classes_, y = np.unique(y, return_inverse=True)
         with shared_fit(self.device_) as group:
-            self._fit_in(group, X, y, targets)
+            self._fit_in(group, X, y, targets, sample_weight)
         self._is_trained = True
 
-    def _fit_in(self, group, X, y, targets):
+    def _fit_in(self, group, X, y, targets, sample_weight):
         """The fit of this process within the group; y are class indices."""
         random_state = private_random_state(group.seed(self.random_state))
         rng = run_generator(random_state)
-        group.check_rows(X, y, rng)
+        group.check_rows(X, y, sample_weight, rng)
         with workspace(), self._users_rng(rng):
             train, held_out = slice(None), None
             if self.early_stopping and len(self.classes_) > 1:
@@ -281,12 +283,17 @@ class BaseGAMO(BaseEstimator):
             wanted = wanted * (len(y[train]) / len(y))
             # Not X[:], which would read all of a file of images to put them in order.
             X_train = X if held_out is None else subset(X, train)
-            game = self._make_game(X_train, y[train], wanted, rng, group)
+            game = self._make_game(
+                X_train, y[train], wanted, rng, group, _at(sample_weight, train)
+            )
             self._check_limits(game.lots.classes, game.lots.sizes)
             watcher = None
             if held_out is not None:
-                X_held = subset(X, held_out)
-                watcher = self._make_watcher(X_held, self.classes_[y[held_out]])
+                watcher = self._make_watcher(
+                    subset(X, held_out),
+                    self.classes_[y[held_out]],
+                    _at(sample_weight, held_out),
+                )
             self._play(game, watcher)
             self._check_outputs(X_train, self.n_iter_)
             self._keep(game, X_train)
@@ -321,11 +328,14 @@ class BaseGAMO(BaseEstimator):
             most = sizes.clamp(max=self.generator_.igu.most_sources)
             limits.check(self.classes_[classes.numpy()], most.tolist())
 
-    def _make_game(self, X, y, n_generated, rng, group=ALONE):
+    def _make_game(self, X, y, n_generated, rng, group=ALONE, sample_weight=None):
         images = self._image_shape is not None
         self._scaling = (Scaling.of_images if images else Scaling.of_rows)(X)
         y = torch.tensor(y, dtype=torch.long)
         n_generated = torch.tensor(n_generated, dtype=torch.float64)
+        w = sample_weight
+        if w is not None:
+            w = torch.tensor(w / w.mean(), dtype=torch.float64)
         networks = make_networks(
             self,
             X.shape[1],
@@ -358,8 +368,9 @@ class BaseGAMO(BaseEstimator):
             deception=DECEPTIONS[self.generator_target],
             schedule=SCHEDULES[self.schedule],
             generated_weight=weights.get(self.generated_weight, self.generated_weight),
-            class_weight=self._class_weights(y).to(self.device_),
-            margin=self._margin(y).to(self.device_),
+            class_weight=self._class_weights(y, w).to(self.device_),
+            sample_weight=None if w is None else w.float().to(self.device_),
+            margin=self._margin(y, w).to(self.device_),
             mixup=self.mixup,
             discriminator_weight=self.discriminator_weight,
             label_smoothing=self.label_smoothing,
@@ -371,7 +382,7 @@ class BaseGAMO(BaseEstimator):
             group=group,
         )
 
-    def _class_weights(self, y):
+    def _class_weights(self, y, sample_weight):
         """(c,) weights of rows in M's loss, scikit-learn's by `class_weight`."""
         indices = np.arange(len(self.classes_))
         given = self.class_weight
@@ -388,13 +399,17 @@ class BaseGAMO(BaseEstimator):
                     f"class_weight must hold finite numbers of at least 0, got {wrong}."
                 )
             given = {i: given.get(self.classes_[i], 1.0) for i in indices}
-        weights = compute_class_weight(given, classes=indices, y=y.numpy())
+        if sample_weight is not None:
+            sample_weight = sample_weight.numpy()
+        weights = compute_class_weight(
+            given, classes=indices, y=y.numpy(), sample_weight=sample_weight
+        )
         return torch.tensor(weights, dtype=torch.float32)
 
-    def _margin(self, y):
+    def _margin(self, y, sample_weight):
         """(c,) tau log P_i: the loss makes up for what M's scores are given."""
-        frequency = y.bincount(minlength=len(self.classes_)).float() / len(y)
-        return self.logit_adjustment * frequency.log()
+        sums = y.bincount(sample_weight, minlength=len(self.classes_)).double()
+        return self.logit_adjustment * (sums / sums.sum()).log().float()
 
     def _warn_of_unseen(self, y, held_out):
         unseen = np.setdiff1d(y, y[held_out])
@@ -405,9 +420,10 @@ class BaseGAMO(BaseEstimator):
                 stacklevel=6,
             )
 
-    def _make_watcher(self, X, y):
+    def _make_watcher(self, X, y, sample_weight):
         current = Current(self._probabilities, self.classes_)
-        return Watcher(current, self.scoring, X, y, self.n_iter_no_change)
+        patience = self.n_iter_no_change
+        return Watcher(current, self.scoring, X, y, patience, sample_weight)
 
     def _play(self, game, watcher):
         """Consume the game: history, progress, stopping, best weights."""
@@ -695,6 +711,10 @@ class BaseGAMO(BaseEstimator):
         labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
         for k in labels.split(max(1, CHUNK_VALUES // width)):
             yield k, self._lots.of(k, rng)
+
+
+def _at(values, index):
+    return None if values is None else values[index]
 
 
 def _is_weight(w):

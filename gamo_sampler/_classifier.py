@@ -4,12 +4,12 @@ import numpy as np
 from imblearn.utils import check_target_type
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._base import BaseGAMO, rows_to_generate
 from ._docs import documented
 from ._images import as_read
-from ._lazy import check_rows, in_memory
+from ._lazy import check_rows, in_memory, subset
 from ._priors import change_prior, check_prior
 
 
@@ -35,7 +35,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     classes_ : ndarray of shape (n_classes,)
         The labels.
     class_prior_ : ndarray of shape (n_classes,)
-        Their frequencies in y.
+        Their frequencies in y, by `sample_weight` where there is one.
     trained_prior_ : ndarray of shape (n_classes,)
         The frequencies that M was trained for, see Notes.
     n_features_in_ : int
@@ -65,13 +65,25 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     often by default, and so are its probabilities. In general, M weighs class i of
     frequency P_i by
 
-    .. math:: \rho_i \propto (P_i + \lambda g_i) \, v_i / P_i^\tau
+    .. math:: \rho_i \propto (P_i + \lambda g_i \bar{w}_i) \, v_i / P_i^\tau
 
     where g_i is the class's share of the generated rows, :math:`\lambda` is
-    `generated_weight`, v_i is the `class_weight` and :math:`\tau` is
-    `logit_adjustment`: that is `trained_prior_`. The `prior` of `predict_proba` and
+    `generated_weight`, v_i is the `class_weight`, :math:`\tau` is
+    `logit_adjustment`, P_i counts rows by their `sample_weight`, and
+    :math:`\bar{w}_i` is the mean weight of the class's rows over that of all rows, 1
+    without weights: that is `trained_prior_`. The `prior` of `predict_proba` and
     `predict` corrects for it by Bayes' rule [2]_, as far as generated rows are
-    distributed as real ones of their class.
+    distributed, and weighted, as real ones of their class.
+
+    `sample_weight` multiplies a row's loss at M and at F, as `class_weight` does, and
+    leaves D and G alone as that does. A row of weight 2 counts in the loss like two. A
+    generated row weighs what its sources do, mixed as they are; that of a generator
+    that is not convex, what a row of its class does that is drawn by lot.
+    `sampling_strategy` counts rows, not weights: a class that is brought level with the
+    largest one has as many rows, each with the weight that the class's rows have on
+    average. ``class_weight="balanced"`` with ``generator=None`` makes the weights of
+    the classes equal. Validation scores of `early_stopping` are weighted too, where
+    `scoring` takes a `sample_weight`, as scikit-learn's do.
 
     %(notes)s
 
@@ -95,7 +107,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     """
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None):
         """Train the classifier.
 
         Parameters
@@ -108,6 +120,10 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             generated are kept.
         y : array-like of shape (n_samples,)
             Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts in M's and F's loss, at least 0. Only ratios
+            matter; None and equal weights are the same. A row of weight 0 is left
+            out, as if X had not held it. See Notes.
 
         Returns
         -------
@@ -123,12 +139,28 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             raise TypeError(f"X holds dates ({X.dtype}); turn them into numbers first.")
         check_classification_targets(y)
         check_target_type(y)
+        w = sample_weight
+        if w is not None:
+            w = _check_sample_weight(w, y, ensure_non_negative=True)
+        if w is None or w.all():
+            self._fit_weighted(X, y, w, image_shape)
+            return self
+        used = np.flatnonzero(w)
+        self._fit_weighted(subset(X, used), y[used], w[used], image_shape)
+        self._members = used[self._members]
+        self._n_samples = len(y)
+        return self
+
+    def _fit_weighted(self, X, y, sample_weight, image_shape):
+        """Fit to rows of positive weight, or of equal ones where it is None."""
         targets = {}
         if self.generator is not None and len(np.unique(y)) > 1:
             targets = rows_to_generate(self.sampling_strategy, y)
-        self.class_prior_ = np.unique(y, return_counts=True)[1] / len(y)
-        self._fit_game(X, y, targets, image_shape)
-        return self
+        sums = np.bincount(np.unique(y, return_inverse=True)[1], sample_weight)
+        self.class_prior_ = sums / sums.sum()
+        if sample_weight is not None and np.ptp(sample_weight) == 0:
+            sample_weight = None
+        self._fit_game(X, y, targets, image_shape, sample_weight)
 
     def predict_proba(self, X, *, prior=None):
         """M's probabilities.
@@ -177,7 +209,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X, prior=prior).argmax(1)]
 
-    def _make_game(self, *args):
-        game = super()._make_game(*args)
+    def _make_game(self, *args, **kwargs):
+        game = super()._make_game(*args, **kwargs)
         self.trained_prior_ = game.trained_prior().numpy()
         return game

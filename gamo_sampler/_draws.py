@@ -115,6 +115,7 @@ class Round:
 
     x: torch.Tensor  # (m, d) real rows, B_d
     y: torch.Tensor  # (m,) their labels, Y_d
+    w: torch.Tensor  # (m,) their weights in M's loss
     mix: Mix | None  # of the real rows, and of the generated ones
     generated: Draw  # for M and D, B_n and Y_n
     adversarial: list  # of Draw, for G, B_g and Y_g

@@ -102,6 +102,7 @@ class Game:
     schedule: tuple  # of (play, adversarial draws)
     generated_weight: float  # of generated against real rows in M's loss
     class_weight: torch.Tensor  # (c,) of a row's loss at M, by label
+    sample_weight: torch.Tensor | None  # (n,) and by row, of mean 1; None: all alike
     margin: torch.Tensor  # (c,) added to M's scores while it learns
     mixup: float  # alpha of Mix
     discriminator_weight: float  # of L_9 against L_7 + L_8
@@ -127,6 +128,9 @@ class Game:
         self.deficit = self.n_generated[classes]
         self.equal = torch.ones_like(self.deficit)
         self.labels = self.y.to(self.device)
+        if self.sample_weight is not None:
+            members = upload(self.members, self.device)
+            self.pool_weight = self.sample_weight[members]
         self.goals = [("g_m", self.at_classifier, 1.0)]
         if self.D:
             goal = ("g_d", self.at_discriminator, self.discriminator_weight)
@@ -137,12 +141,17 @@ class Game:
         """(c,) class probabilities under which M's are learned, float64.
 
         Those of the real rows, plus those of the generated ones by their weight in the
-        loss, times the weights of the classes; the margin divides by P_i^tau.
+        loss, times the mean weights of the rows and the weights of the classes; the
+        margin divides by P_i^tau.
         """
-        prior = self.y.bincount(minlength=len(self.n_generated)).double() / self.n
+        n_real = self.y.bincount(minlength=len(self.n_generated)).double()
+        prior = n_real / self.n
         if self.G:
             share = self.n_generated / self.n_generated.sum()
             prior += self.generated_weight * share
+        if self.sample_weight is not None:
+            weights = self.sample_weight.double().cpu()
+            prior *= self.y.bincount(weights, len(n_real)) / n_real
         prior *= (self.class_weight.double() * (-self.margin.double()).exp()).cpu()
         return prior / prior.sum()
 
@@ -158,18 +167,18 @@ class Game:
 
     def plain_round(self, r):
         """Without a generator: M on real rows."""
-        return self.m_step(r.mix, m_real=(r.x, r.y, 1.0))
+        return self.m_step(r.mix, m_real=(r.x, r.y, r.w, 1.0))
 
     def joint_round(self, r):
         """One step per player; D sees as many real as generated rows of a class."""
         draw, [adversarial] = r.generated, r.adversarial
-        x = self.generate(draw)
+        x, w = self.generate(draw)
         return [
             ("rows", x.sum()),
             *self.m_step(
                 r.mix,
-                m_real=(r.x, r.y, 1.0),
-                m_generated=(x, draw.y, self.generated_weight),
+                m_real=(r.x, r.y, r.w, 1.0),
+                m_generated=(x, draw.y, w, self.generated_weight),
             ),
             *self.d_step(
                 d_real=(self.pool[draw.rows], draw.y, r.real_target),
@@ -181,11 +190,11 @@ class Game:
     def alternating_round(self, r):
         """Lines 7 to 15 as printed, a step for each."""
         draw = r.generated
-        record = self.m_step(r.mix, m_real=(r.x, r.y, 1.0))  # 9
+        record = self.m_step(r.mix, m_real=(r.x, r.y, r.w, 1.0))  # 9
         record += self.d_step(d_real=(r.x, r.y, r.real_target))
-        x = self.generate(draw)
+        x, w = self.generate(draw)
         record += [("rows", x.sum())]
-        generated = (x, draw.y, self.generated_weight)
+        generated = (x, draw.y, w, self.generated_weight)
         record += self.m_step(r.mix, m_generated=generated)  # 11
         record += self.d_step(d_generated=(x, draw.y, r.generated_target))
         for adversarial in r.adversarial:
@@ -195,34 +204,37 @@ class Game:
 
     # One step -------------------------------------------------------------
 
-    def f_step(self, x, y, mix):
+    def f_step(self, x, y, w, mix):
         """Line 4: F learns through a fixed M."""
         self.F.train()
         scores = self.M(self.F(mix.of(x) if mix else x))
-        loss = self.group.mean(self.lesson(scores, [y], mix), self.batch_size)
+        loss = self.group.mean(self.lesson(scores, [y], [w], mix), self.batch_size)
         self.F.step(loss)
         return [("f", loss.detach())]
 
     def m_step(self, mix, **batches):
-        """M learns on named batches of (rows, labels, weight): L_1 to L_4."""
-        xs, ys, weights = zip(*batches.values(), strict=True)
+        """M learns on named batches of (rows, labels, rows' weights, batch's weight).
+
+        L_1 to L_4.
+        """
+        xs, ys, ws, weights = zip(*batches.values(), strict=True)
         self.M.train()
         scores = self.M(torch.cat([mix.of(x) if mix else x for x in xs]))
-        losses = self.lesson(scores, ys, mix)
+        losses = self.lesson(scores, ys, ws, mix)
         return self._weighted_step(self.M, batches, losses, weights)
 
-    def lesson(self, scores, ys, mix):
-        """M's loss per row, for the labels of each batch in turn."""
-        loss = self.loss_for(scores, torch.cat(ys))
+    def lesson(self, scores, ys, ws, mix):
+        """M's loss per row, for the labels and weights of each batch in turn."""
+        loss = self.loss_for(scores, torch.cat(ys), torch.cat(ws))
         if not mix:
             return loss
         share = mix.share.repeat(len(ys))
-        other = self.loss_for(scores, torch.cat([mix.partners(y) for y in ys]))
-        return share * loss + (1 - share) * other
+        others = (torch.cat([mix.partners(v) for v in values]) for values in (ys, ws))
+        return share * loss + (1 - share) * self.loss_for(scores, *others)
 
-    def loss_for(self, scores, y):
+    def loss_for(self, scores, y, w):
         m = Softmax(scores + self.margin)
-        return self.class_weight[y] * classifier_loss(self.criterion, m, y)
+        return w * classifier_loss(self.criterion, m, y)
 
     def d_step(self, **batches):
         """D learns on named batches of (rows, labels, targets): L_5, L_6."""
@@ -258,9 +270,13 @@ class Game:
         return Sigmoid(self.D(torch.cat([x, code], 1))[:, 0])
 
     def generate(self, draw):
-        """G(z|i), (m, d), with G at rest."""
+        """G(z|i), (m, d), with G at rest, and these rows' weights at M, (m,)."""
+        w = self.class_weight[draw.y]
         with torch.no_grad():
-            return self.G(draw, self.pool)
+            if self.sample_weight is None:
+                return self.G(draw, self.pool), w
+            x, carried = self.G.network.carrying(draw, self.pool, self.pool_weight)
+            return x, w * carried
 
     def _weighted_step(self, player, batches, losses, weights):
         sizes = [len(x) for x, *_ in batches.values()]
@@ -280,10 +296,10 @@ class Game:
     def draw_round(self, index):
         own = self.group.own(self.batch_size)
         index = index[own]
-        x, y = self.real(index), self.labels[upload(index, self.device)]
+        x, (y, w) = self.real(index), self.labels_of(index)
         mix = self.draw_mix()
         if self.G is None:
-            return Round(x, y, mix, None, [], None, None)
+            return Round(x, y, w, mix, None, [], None, None)
         generated = self.lots.by_frequency(  # lines 8 and 10
             self.deficit, self.batch_size, self.rng, self.group
         )
@@ -291,7 +307,14 @@ class Game:
         size = (2, self.batch_size)
         noise = torch.rand(size, generator=self.rng, dtype=torch.float32)
         noise = self.label_smoothing * upload(noise[:, own], self.device)
-        return Round(x, y, mix, generated, adversarial, 1 - noise[0], noise[1])
+        return Round(x, y, w, mix, generated, adversarial, 1 - noise[0], noise[1])
+
+    def labels_of(self, index):
+        """Labels of real rows, and their weights in M's loss, (m,) each."""
+        index = upload(index, self.device)
+        y = self.labels[index]
+        w = self.class_weight[y]
+        return y, w if self.sample_weight is None else w * self.sample_weight[index]
 
     def draw_mix(self):
         return Mix.draw(self.batch_size, self.mixup, self.rng, self.device, self.group)
@@ -377,8 +400,7 @@ class Game:
 
     def _f_batch(self, index):
         index = index[self.group.own(self.batch_size)]
-        y = self.labels[upload(index, self.device)]
-        return self.f_step(self.rows[index], y, self.draw_mix())
+        return self.f_step(self.rows[index], *self.labels_of(index), self.draw_mix())
 
     def _mean(self, records):
         """Means of the losses by name over records of pairs, fetched once."""

@@ -207,6 +207,10 @@ class ConditionalGenerator(nn.Module):
     def forward(self, draw, pool):
         return self.network(torch.cat([draw.z, draw.code], 1))[draw.own]
 
+    def carrying(self, draw, pool, values):
+        """Rows, and values (m,) of rows of their classes, drawn by lot."""
+        return self(draw, pool), values[draw.rows]
+
 
 class ConvexGenerator(nn.Module):
     """G(z|i) = g_i(t(z|i))^T X_i (equation 1): `ctmu` is t, `igu` holds the g_i."""
@@ -234,6 +238,12 @@ class ConvexGenerator(nn.Module):
 
     def forward(self, draw, pool):
         return self.igu.mix(self.weights(draw), draw, pool)
+
+    def carrying(self, draw, pool, values):
+        """Rows, and the same mixtures (m,) of values (n,) that the pool's rows have."""
+        weights = self.weights(draw)
+        rows, values = (self.igu.mix(weights, draw, v) for v in (pool, values[:, None]))
+        return rows, values[:, 0]
 
 
 def _in_precision(weights, pool):

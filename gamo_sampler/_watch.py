@@ -1,13 +1,14 @@
 """Watching a game: finite losses, validation scores, early stopping."""
 
 import copy
+from inspect import signature
 
 import numpy as np
 import torch
 from imblearn.metrics import geometric_mean_score
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import check_scoring, log_loss
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils import compute_class_weight
 
 # Who is at fault where a value is the first that is not finite: its inputs were.
 PLAYERS = {
@@ -111,12 +112,18 @@ def hold_out(y, fraction, random_state):
     return held
 
 
-def balanced_log_loss(estimator, X, y):
+def balanced_log_loss(estimator, X, y, sample_weight=None):
     """Minus the log-loss in which every class weighs the same."""
+    classes, index = np.unique(y, return_inverse=True)
+    weights = compute_class_weight(
+        "balanced", classes=classes, y=y, sample_weight=sample_weight
+    )[index]
+    if sample_weight is not None:
+        weights = weights * sample_weight
     return -log_loss(
         y,
         estimator.predict_proba(X),
-        sample_weight=compute_sample_weight("balanced", y),
+        sample_weight=weights,
         labels=estimator.classes_,
     )
 
@@ -138,27 +145,34 @@ class Current(ClassifierMixin, BaseEstimator):
 class Watcher:
     """Scores every epoch on held-out rows and keeps the best weights."""
 
-    def __init__(self, current, scoring, X, y, patience):
+    def __init__(self, current, scoring, X, y, patience, sample_weight=None):
         self.current = current
         self.scorer = (
             balanced_log_loss if scoring is None else check_scoring(current, scoring)
         )
         self.X = X
         self.y = y
+        self.weighted = {}
+        if sample_weight is not None:
+            self.weighted = {"sample_weight": sample_weight}
         self.patience = patience
         self.best_score = -np.inf
         self.best_epoch = 0
 
     def scores(self):
         """The validation score, and GM over the held-out classes beside it."""
-        score = float(self.scorer(self.current, self.X, self.y))
+        takes_weights = "sample_weight" in signature(self.scorer).parameters
+        weighted = self.weighted if takes_weights else {}
+        score = float(self.scorer(self.current, self.X, self.y, **weighted))
         if np.isnan(score):
             raise ValueError(
                 "scoring gives nan on the held-out rows; choose a score that is "
                 "defined for every classifier, or hold out more rows."
             )
         found = self.current.predict(self.X)
-        gm = geometric_mean_score(self.y, found, labels=np.unique(self.y))
+        gm = geometric_mean_score(
+            self.y, found, labels=np.unique(self.y), **self.weighted
+        )
         return {"validation_score": score, "validation_gm": float(gm)}
 
     def wants_to_stop(self, record, networks):

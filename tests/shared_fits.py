@@ -33,6 +33,11 @@ def table():
     return rng.normal(size=(83, 6)) + y[:, None], y
 
 
+def weighted():
+    X, y = table()
+    return X, y, np.random.default_rng(1).integers(0, 4, len(y))
+
+
 def images():
     X, y = load_digits(n_class=3, return_X_y=True)
     X, y = make_imbalance(X, y, sampling_strategy={0: 40, 1: 20, 2: 12}, random_state=0)
@@ -116,18 +121,30 @@ FITS = {
         ),
         table,
     ),
+    "weighted": (
+        GAMOClassifier(
+            early_stopping=True,
+            feature_extractor="conv",
+            class_weight="balanced",
+            mixup=0.3,
+            batch_size=9,
+            max_iter=2,
+            **SMALL,
+        ),
+        weighted,
+    ),
     "plain": (GAMOClassifier(generator=None, max_iter=3, **SMALL), table),
 }
 
 
 def outcome(estimator, data):
     """Everything that a fit leaves behind, as arrays by name."""
-    X, y = data()
+    X, *rest = data()
     if isinstance(estimator, GAMOSampler):
-        X_resampled, y_resampled = estimator.fit_resample(X, y)
+        X_resampled, y_resampled = estimator.fit_resample(X, *rest)
         found = {"X": X_resampled, "y": y_resampled}
     else:
-        found = {"probabilities": estimator.fit(X, y).predict_proba(X)}
+        found = {"probabilities": estimator.fit(X, *rest).predict_proba(X)}
     for name, network in estimator._networks().items():
         found |= {f"{name}.{k}": v.numpy() for k, v in network.state_dict().items()}
     for name in estimator.history_[0]:
@@ -135,9 +152,9 @@ def outcome(estimator, data):
     return found
 
 
-def refusal(estimator, X, y):
+def refusal(estimator, *data):
     try:
-        estimator.fit(X, y)
+        estimator.fit(*data)
     except ValueError as error:
         return str(error)
     return "accepted"
@@ -154,6 +171,7 @@ def what_else(rank):
         "statistics": refusal(normed, X, y),
         "rows": refusal(classifier, X + rank, y),
         "labels": refusal(classifier, X, np.roll(y, rank)),
+        "weights": refusal(classifier, X, y, 1 + rank * y),
         "seed": refusal(clone(classifier).set_params(random_state=rank), X, y),
         "failure": refusal(failing, X, y),
         "fresh": fresh.predict_proba(X).tolist(),

@@ -118,7 +118,13 @@ def test_processes_without_a_seed_agree_on_one(what_else):
 
 
 @pytest.mark.parametrize(
-    ("case", "given"), [("rows", "X"), ("labels", "y"), ("seed", "random_state")]
+    ("case", "given"),
+    [
+        ("rows", "X"),
+        ("labels", "y"),
+        ("weights", "sample_weight"),
+        ("seed", "random_state"),
+    ],
 )
 def test_what_is_not_the_same_is_refused_by_all(what_else, case, given):
     for found in what_else:

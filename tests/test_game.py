@@ -144,7 +144,7 @@ def test_each_step_moves_only_its_player(table, neighborhood):
         r = game.draw_round(index)
         d = r.generated
         steps = {
-            "M": lambda: game.m_step(None, m_real=(r.x, r.y, 1.0)),
+            "M": lambda: game.m_step(None, m_real=(r.x, r.y, r.w, 1.0)),
             "D": lambda: game.d_step(d_real=(r.x, r.y, r.real_target)),
             "G": lambda: game.g_step(d, game.goals),
             "": lambda: game.generate(d),
@@ -164,7 +164,7 @@ def test_feature_extractor_learns_through_a_fixed_classifier(table):
     before = snapshot(game)
     f = copy.deepcopy(game.F.network.state_dict())
     [index] = game.batches(1)
-    game.f_step(game.rows[index], game.labels[index], None)
+    game.f_step(game.rows[index], *game.labels_of(index), None)
     assert moved(before, snapshot(game)) == set()
     assert moved({"F": f}, {"F": game.F.network.state_dict()}) == {"F"}
 
@@ -342,10 +342,10 @@ def test_lesson_with_margins_class_weights_and_mixup(table):
         X, y, loss="log_loss", logit_adjustment=0.7, class_weight={0: 3.0}, mixup=0.3
     )
     index = torch.arange(8)
-    x, labels, mix = game.real(index), game.labels[index], game.draw_mix()
+    x, (labels, w), mix = game.real(index), game.labels_of(index), game.draw_mix()
     assert ((mix.share >= 0) & (mix.share <= 1)).all()
     assert sorted(mix.other.tolist()) == list(range(8))
-    got = game.lesson(game.M(mix.of(x)), [labels], mix)
+    got = game.lesson(game.M(mix.of(x)), [labels], [w], mix)
     margin = 0.7 * torch.tensor(np.log(np.bincount(y) / len(y)), dtype=torch.float32)
     for row in range(8):
         other = mix.other[row]
@@ -379,15 +379,17 @@ def test_steps_mix_each_batch_within_itself(table):
     [index] = game.batches(1)
     r = game.draw_round(index)
     x, y, mix = game.rows[index], game.labels[index], r.mix
-    generated = game.generate(r.generated)
+    generated, w = game.generate(r.generated)
     alike = {"rel": 1e-5}
     through_f = torch.nn.Sequential(game.F.network, game.M.network)
     expected = by_hand(through_f, [(x, y)], mix)
-    [(_, loss)] = game.f_step(x, y, mix)
+    [(_, loss)] = game.f_step(x, y, r.w, mix)
     assert [float(loss)] == pytest.approx(expected, **alike)
     expected = by_hand(game.M, [(r.x, r.y), (generated, r.generated.y)], mix)
     record = game.m_step(
-        mix, m_real=(r.x, r.y, 1.0), m_generated=(generated, r.generated.y, 2.0)
+        mix,
+        m_real=(r.x, r.y, r.w, 1.0),
+        m_generated=(generated, r.generated.y, w, 2.0),
     )
     assert [float(loss) for _, loss in record] == pytest.approx(expected, **alike)
 
