@@ -95,6 +95,17 @@ def warn_of_copies(labels, sizes, targets, stacklevel=4):
             )
 
 
+def warn_of_alone(lots, stacklevel=4):
+    """Say so where rows have no other row of their class in their group."""
+    n_alone = int((lots.cells == 1).sum() - (lots.sizes == 1).sum())
+    if n_alone:
+        warnings.warn(
+            f"{n_alone} of the {int(lots.sizes.sum())} rows to learn from are alone in "
+            "their class and group: rows generated from them are copies.",
+            stacklevel=stacklevel,
+        )
+
+
 def _check_targets(strategy):
     if not isinstance(strategy, Mapping) or not all(
         isinstance(n, Integral) for n in strategy.values()
@@ -246,7 +257,7 @@ class BaseGAMO(BaseEstimator):
 
     # Training -------------------------------------------------------------
 
-    def _fit_game(self, X, y, targets, image_shape, sample_weight=None):
+    def _fit_game(self, X, y, targets, image_shape, *, sample_weight=None, groups=None):
         """Play the game to its end and keep what came of it.
 
         Parameters
@@ -261,18 +272,20 @@ class BaseGAMO(BaseEstimator):
             (channels, height, width), where rows are images.
         sample_weight : ndarray of shape (n_samples,), default=None
             Positive weights of the rows in M's loss. None: all alike.
+        groups : ndarray of int of shape (n_samples,), default=None
+            Rows of two groups are not mixed. None: any of a class are.
         """
         self._check_parameters(X, image_shape)
         self.classes_, y = np.unique(y, return_inverse=True)
         with shared_fit(self.device_) as group:
-            self._fit_in(group, X, y, targets, sample_weight)
+            self._fit_in(group, X, y, targets, sample_weight, groups)
         self._is_trained = True
 
-    def _fit_in(self, group, X, y, targets, sample_weight):
+    def _fit_in(self, group, X, y, targets, sample_weight, groups):
         """The fit of this process within the group; y are class indices."""
         random_state = private_random_state(group.seed(self.random_state))
         rng = run_generator(random_state)
-        group.check_rows(X, y, sample_weight, rng)
+        group.check_rows(X, rng, y=y, sample_weight=sample_weight, groups=groups)
         with workspace(), self._users_rng(rng):
             train, held_out = slice(None), None
             if self.early_stopping and len(self.classes_) > 1:
@@ -284,9 +297,15 @@ class BaseGAMO(BaseEstimator):
             # Not X[:], which would read all of a file of images to put them in order.
             X_train = X if held_out is None else subset(X, train)
             game = self._make_game(
-                X_train, y[train], wanted, rng, group, _at(sample_weight, train)
+                X_train,
+                y[train],
+                wanted,
+                rng,
+                group,
+                sample_weight=_at(sample_weight, train),
+                groups=_at(groups, train),
             )
-            self._check_limits(game.lots.classes, game.lots.sizes)
+            self._check_limits(game.lots.classes, game.lots.smallest)
             watcher = None
             if held_out is not None:
                 watcher = self._make_watcher(
@@ -328,10 +347,13 @@ class BaseGAMO(BaseEstimator):
             most = sizes.clamp(max=self.generator_.igu.most_sources)
             limits.check(self.classes_[classes.numpy()], most.tolist())
 
-    def _make_game(self, X, y, n_generated, rng, group=ALONE, sample_weight=None):
+    def _make_game(
+        self, X, y, n_generated, rng, group=ALONE, *, sample_weight=None, groups=None
+    ):
         images = self._image_shape is not None
         self._scaling = (Scaling.of_images if images else Scaling.of_rows)(X)
         y = torch.tensor(y, dtype=torch.long)
+        cells = cells_of(y, groups)
         n_generated = torch.tensor(n_generated, dtype=torch.float64)
         w = sample_weight
         if w is not None:
@@ -341,7 +363,7 @@ class BaseGAMO(BaseEstimator):
             X.shape[1],
             self._image_shape,
             len(self.classes_),
-            y.bincount()[n_generated > 0].tolist(),
+            cells[(n_generated > 0)[y]].unique(return_counts=True)[1].tolist(),
             rng,
         )
         for name, network in networks.items():
@@ -363,6 +385,7 @@ class BaseGAMO(BaseEstimator):
             G=G,
             rows=Rows(X, self._scaling, self.device_),
             y=y,
+            cells=cells,
             n_generated=n_generated,
             criterion=CRITERIA[self.loss],
             deception=DECEPTIONS[self.generator_target],
@@ -672,7 +695,7 @@ class BaseGAMO(BaseEstimator):
     def _made_blocks(self, counts, rng):
         convex = isinstance(self.generator_, ConvexGenerator)
         limits, asked = self._limits(), torch.tensor(counts) > 0
-        self._check_limits(self._lots.classes[asked], self._lots.sizes[asked])
+        self._check_limits(self._lots.classes[asked], self._lots.smallest[asked])
         for k, draw in self._draws(counts, rng):
             if not convex:
                 yield self._in_units(self.generator_(draw, self._pool)), None, draw
@@ -711,6 +734,14 @@ class BaseGAMO(BaseEstimator):
         labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
         for k in labels.split(max(1, CHUNK_VALUES // width)):
             yield k, self._lots.of(k, rng)
+
+
+def cells_of(y, groups):
+    """(n,) numbers of the rows' cells, a class or a group within it, by class."""
+    if groups is None:
+        return y
+    code = y * (int(groups.max()) + 1) + torch.tensor(groups)
+    return code.unique(return_inverse=True)[1]
 
 
 def _at(values, index):

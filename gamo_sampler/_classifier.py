@@ -160,7 +160,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         self.class_prior_ = sums / sums.sum()
         if sample_weight is not None and np.ptp(sample_weight) == 0:
             sample_weight = None
-        self._fit_game(X, y, targets, image_shape, sample_weight)
+        self._fit_game(X, y, targets, image_shape, sample_weight=sample_weight)
 
     def predict_proba(self, X, *, prior=None):
         """M's probabilities.

@@ -107,7 +107,7 @@ class Alone:
     def first(self, numbers):
         return numbers
 
-    def check_rows(self, X, y, sample_weight, rng):
+    def check_rows(self, X, rng, **per_row):
         pass
 
     def check_networks(self, networks):
@@ -181,15 +181,15 @@ class Group:
         dist.broadcast(numbers, 0)
         return numbers.tolist()
 
-    def check_rows(self, X, y, sample_weight, rng):
-        """Refuse rows, labels, weights or seeds that differ between processes.
+    def check_rows(self, X, rng, **per_row):
+        """Refuse rows, what is given per row, or seeds that differ between processes.
 
         Of the rows some are compared: to read all of them would take long.
         """
         some = np.linspace(0, len(X) - 1, min(len(X), N_COMPARED)).astype(int)
         seed = np.array(rng.initial_seed())
-        weights = np.empty(0) if sample_weight is None else sample_weight
-        given = {"X": X[some], "y": y, "sample_weight": weights, "random_state": seed}
+        per_row = {k: np.empty(0) if v is None else v for k, v in per_row.items()}
+        given = {"X": X[some], **per_row, "random_state": seed}
         sums = [zlib.crc32(np.ascontiguousarray(value)) for value in given.values()]
         sums = torch.tensor([sums], dtype=torch.int64, device=self.device)
         first, *others = self.whole(sums, self.size).tolist()
@@ -200,8 +200,8 @@ class Group:
                 raise ValueError(
                     f"Process {rank} of {self.size} has another {', '.join(differ)} "
                     "than process 0. All processes of a group have to be given the "
-                    "same rows, labels, weights and random_state: each takes its part "
-                    "itself."
+                    "same rows, labels, weights, groups and random_state: each takes "
+                    "its part itself."
                 )
 
     def check_networks(self, networks):

@@ -31,20 +31,35 @@ class Draw:
     own: slice | EllipsisType  # these m of the b
     y: torch.Tensor  # (m,) class indices
     rows: torch.Tensor  # (m,) positions in the pool: a row of each label's class
-    others: torch.Tensor  # (m, k) positions of other rows of that class
+    others: torch.Tensor  # (m, k) positions of other rows of its cell
     u: torch.Tensor  # (m, 2) uniform: how far from that row, and to which other
     sizes: list  # rows per generated class
 
 
 @dataclass
 class Lots:
-    """Draws labels, noise and rows for the generated classes."""
+    """Draws labels, noise and rows for the generated classes.
+
+    A cell is the rows that may be mixed: a class, or those of one group within it.
+    """
 
     classes: torch.Tensor  # (g,) class indices, ascending
     sizes: torch.Tensor  # (g,) rows n_i of each, in pool order
     n_classes: int
     latent_dim: int
     device: torch.device
+    cells: torch.Tensor | None = None  # rows of each, in pool order; None: as `sizes`
+
+    def __post_init__(self):
+        if self.cells is None:
+            self.cells = self.sizes
+        self.ends = self.cells.cumsum(0)
+
+    @property
+    def smallest(self):
+        """(g,) rows of the smallest cell of each class."""
+        classes = torch.searchsorted(self.sizes.cumsum(0), self.ends)
+        return self.sizes.scatter_reduce(0, classes, self.cells, "amin")
 
     def by_frequency(self, frequency, b, rng, group=ALONE):
         """b labels by frequency, (g,), with their draw."""
@@ -57,16 +72,19 @@ class Lots:
         z = torch.randn(b, self.latent_dim, generator=rng, dtype=torch.float32)
         u = torch.rand(b, 2, generator=rng, dtype=torch.float32)
         first, n = (self.sizes.cumsum(0) - self.sizes)[k, None], self.sizes[k, None]
-        row = self.below(n, 1, rng)
-        # One step or more further round the class: never the row itself, but for n = 1.
-        others = (row + 1 + self.below((n - 1).clamp(min=1), N_OTHERS, rng)) % n
+        row = first + self.below(n, 1, rng)
+        cell = torch.searchsorted(self.ends, row, right=True)
+        first, n = (self.ends - self.cells)[cell], self.cells[cell]
+        # One step or more further round the cell: never the row itself, but for n = 1.
+        steps = 1 + self.below((n - 1).clamp(min=1), N_OTHERS, rng)
+        others = first + (row - first + steps) % n
         z, y, rows, others, u = (
             upload(t, self.device)
             for t in (
                 z,
                 self.classes[k],
-                (first + row)[own, 0],
-                (first + others)[own],
+                row[own, 0],
+                others[own],
                 u[own],
             )
         )

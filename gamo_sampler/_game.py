@@ -96,6 +96,7 @@ class Game:
     G: Player | None
     rows: object  # scaled rows by index, on the device
     y: torch.Tensor  # (n,) class indices
+    cells: torch.Tensor  # (n,) that ascend with them: only rows of one cell are mixed
     n_generated: torch.Tensor  # (c,) rows to generate per class, n (P_c - P_i)
     criterion: Callable  # least squares or cross-entropy
     deception: Callable  # G's loss at M
@@ -121,10 +122,18 @@ class Game:
         self.rounds_per_epoch = self.rounds_per_epoch or -(-self.n // self.batch_size)
         classes = self.n_generated.nonzero()[:, 0]
         members = [(self.y == i).nonzero()[:, 0] for i in classes]
-        self.members = torch.cat([*members, classes[:0]])
         sizes = torch.tensor([len(m) for m in members], dtype=torch.long)
-        n_classes = len(self.n_generated)
-        self.lots = Lots(classes, sizes, n_classes, self.latent_dim, self.device)
+        members = torch.cat([*members, classes[:0]])
+        cells, order = self.cells[members].sort(stable=True)
+        self.members = members[order]
+        self.lots = Lots(
+            classes,
+            sizes,
+            len(self.n_generated),
+            self.latent_dim,
+            self.device,
+            cells.unique_consecutive(return_counts=True)[1],
+        )
         self.deficit = self.n_generated[classes]
         self.equal = torch.ones_like(self.deficit)
         self.labels = self.y.to(self.device)

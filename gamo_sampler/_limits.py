@@ -31,7 +31,8 @@ class Limits:
                     f"max_weight={self.max_weight} and min_sources={self.min_sources} "
                     f"need rows made of {self.needed} or more, but those of class "
                     f"{label} are made of {most} at most (of two with a neighborhood, "
-                    "of max_sources where it is set, of as many as the class has)."
+                    "of max_sources where it is set, of as many as the class has, or "
+                    "its smallest group where rows come with groups)."
                 )
 
     def __call__(self, weights):

@@ -20,10 +20,16 @@ from sklearn.utils import (
 )
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from ._audit import Audit, audit_class
-from ._base import BaseGAMO, rows_to_generate, warn_of_balance, warn_of_copies
+from ._base import (
+    BaseGAMO,
+    rows_to_generate,
+    warn_of_alone,
+    warn_of_balance,
+    warn_of_copies,
+)
 from ._columns import categorical_mask, has_other_columns, is_frame, is_sparse_frame
 from ._constraints import check_constraints, count_outside
 from ._docs import documented
@@ -270,7 +276,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         self._check_X_y(X, y)
         return self
 
-    def fit_resample(self, X, y):
+    def fit_resample(self, X, y, *, groups=None):
         """Train the generator and append the rows that `sampling_strategy` asks for.
 
         Parameters
@@ -281,6 +287,13 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             :meth:`iter_resample` does not put the result in memory either.
         y : array-like of shape (n_samples,)
             Labels.
+        groups : array-like of shape (n_samples,), default=None
+            A group for each row of X, such as the patient that it comes from: no
+            generated row mixes two groups, neither here nor in `sample`, and
+            `check_leakage` finds none. The row that each one starts from is any of the
+            class, the other one, or the neighbours, are of its group. Rows that are
+            alone in their class and group give copies, with a warning. Not for
+            ``neighborhood=None``, nor for another `generator` than "convex".
 
         Returns
         -------
@@ -290,14 +303,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         y_resampled : same type as y, of shape (n_samples + n_generated,)
             Their labels.
         """
-        X, y, rows = self._learn(X, y)
+        X, y, rows = self._learn(X, y, groups)
         if self.feature_extractor is None:
             X = part(X, slice(None))
         else:
             X = stacked(self._features(rows), len(rows))
         return self._fit_resample(X, y)
 
-    def iter_resample(self, X, y, *, chunk_size=65536):
+    def iter_resample(self, X, y, *, groups=None, chunk_size=65536):
         """Resample in blocks, for results that do not fit in memory.
 
         Concatenated, the blocks are what `fit_resample` returns. `provenance_`, which
@@ -311,6 +324,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             the rows of the classes to generate are kept.
         y : array-like of shape (n_samples,)
             Labels, which have to fit in memory.
+        groups : array-like of shape (n_samples,), default=None
+            As in `fit_resample`.
         chunk_size : int, default=65536
             Number of rows in a block. The last block of original rows, and that of
             generated ones, may have fewer.
@@ -335,7 +350,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         (40, 4) (40,)
         """
         check_scalar(chunk_size, "chunk_size", Integral, min_val=1)
-        X, y, rows = self._learn(X, y)
+        X, y, rows = self._learn(X, y, groups)
         if self.feature_extractor is None:
             blocks = (part(X, block) for block in gen_batches(len(rows), chunk_size))
         else:
@@ -514,10 +529,16 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             self._pool = self.generator_ = None
             return
         pool = self._pool[kept]
-        sizes = torch.stack([k.sum() for k in kept.split(self._lots.sizes.tolist())])
+        sizes, cells = (
+            torch.stack([k.sum() for k in kept.split(parts.tolist())])
+            for parts in (self._lots.sizes, self._lots.cells)
+        )
         left = sizes > 0
         self._lots = replace(
-            self._lots, classes=self._lots.classes[left], sizes=sizes[left]
+            self._lots,
+            classes=self._lots.classes[left],
+            sizes=sizes[left],
+            cells=cells[cells > 0],
         )
         self._deficit = self._deficit[left.numpy()]
         if self._table is not None:
@@ -567,20 +588,22 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         return hasattr(self, "sampling_strategy_")
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def _learn(self, X, y):
+    def _learn(self, X, y, groups=None):
         """Check and train; X and y in the caller's types, and the checked rows."""
         rows, labels, image_shape = self._check_X_y(X, y)
+        groups = None if groups is None else self._check_groups(groups, labels)
         self._table = None
         wanted = self.sampling_strategy_
         warn_of_balance(self.sampling_strategy, wanted, stacklevel=5)
         targets = self._targets()
         if targets or self.feature_extractor is not None:
-            self._fit_game(rows, labels, targets, image_shape)
+            self._fit_game(rows, labels, targets, image_shape, groups=groups)
         else:
             self._keep_nothing(rows, labels, image_shape)
         if self._pool is not None and self.generator == "convex":
             sizes = self._lots.sizes.tolist()
             warn_of_copies(self._generated_classes(), sizes, wanted, stacklevel=5)
+            warn_of_alone(self._lots, stacklevel=5)
         if isinstance(rows, Table | SparseTable):
             self._table = rows.take(self._members)
         else:
@@ -688,6 +711,19 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         X = ordered(X) if ordered else X
         self.sampling_strategy_ = rows_to_generate(self.sampling_strategy, y)
         return X, y, image_shape
+
+    def _check_groups(self, groups, y):
+        """(n_samples,) groups as integers."""
+        if self.generator != "convex" or self.neighborhood is None:
+            raise ValueError(
+                "groups needs generator='convex' and neighborhood='class' or an "
+                f"integer, got generator={self.generator!r} and "
+                f"neighborhood={self.neighborhood!r}, which has no rows to choose from."
+            )
+        groups = column_or_1d(groups)
+        assert_all_finite(groups, input_name="groups")
+        check_consistent_length(groups, y)
+        return np.unique(groups, return_inverse=True)[1]
 
     def _is_table(self, X):
         """Whether rows of X are mixed column by column."""

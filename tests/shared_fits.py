@@ -35,7 +35,12 @@ def table():
 
 def weighted():
     X, y = table()
-    return X, y, np.random.default_rng(1).integers(0, 4, len(y))
+    return X, y, {"sample_weight": np.random.default_rng(1).integers(0, 4, len(y))}
+
+
+def grouped():
+    X, y = table()
+    return X, y, {"groups": np.arange(len(y)) % 3}
 
 
 def images():
@@ -77,6 +82,7 @@ FITS = {
         GAMOSampler(neighborhood=4, schedule="algorithm", max_rounds=6, **SMALL),
         table,
     ),
+    "grouped": (GAMOSampler(neighborhood=4, max_rounds=6, **SMALL), grouped),
     "features": (
         GAMOSampler(feature_extractor="conv", max_rounds=6, **SMALL),
         images,
@@ -139,12 +145,13 @@ FITS = {
 
 def outcome(estimator, data):
     """Everything that a fit leaves behind, as arrays by name."""
-    X, *rest = data()
+    X, y, *given = data()
+    given = dict(*given)
     if isinstance(estimator, GAMOSampler):
-        X_resampled, y_resampled = estimator.fit_resample(X, *rest)
+        X_resampled, y_resampled = estimator.fit_resample(X, y, **given)
         found = {"X": X_resampled, "y": y_resampled}
     else:
-        found = {"probabilities": estimator.fit(X, *rest).predict_proba(X)}
+        found = {"probabilities": estimator.fit(X, y, **given).predict_proba(X)}
     for name, network in estimator._networks().items():
         found |= {f"{name}.{k}": v.numpy() for k, v in network.state_dict().items()}
     for name in estimator.history_[0]:
