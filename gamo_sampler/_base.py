@@ -600,6 +600,7 @@ class BaseGAMO(BaseEstimator):
             yield block
 
     def _made_blocks(self, counts, rng):
+        """The same, in torch as it stands."""
         convex = isinstance(self.generator_, ConvexGenerator)
         for k, draw in self._draws(counts, rng):
             if not convex:
