@@ -92,11 +92,18 @@ def resample(method, **sizes):
 
 
 def small(majority, minority, features):
-    """Seconds of `fit_resample` and of MLPClassifier's fit, in turns, median."""
+    """Seconds of `fit_resample` and of MLPClassifier's fit, in turns, median.
+
+    How long the latter takes depends on the values, so these are no noise.
+    """
+    from sklearn.datasets import make_classification
     from sklearn.neural_network import MLPClassifier
 
-    X, y = table(majority, minority, features, 2)
-    X[y == 1] += 1
+    n = majority + minority
+    shares = [majority / n, minority / n]
+    X, y = make_classification(
+        n, features, n_informative=features // 2, weights=shares, random_state=0
+    )
     mlp = MLPClassifier((64, 32), random_state=0)
     pairs = [
         (timed(sampler("gamo").fit_resample, X, y), timed(mlp.fit, X, y))

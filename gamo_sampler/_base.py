@@ -693,6 +693,7 @@ class BaseGAMO(BaseEstimator):
             yield block
 
     def _made_blocks(self, counts, rng):
+        """The same, in torch as it stands."""
         convex = isinstance(self.generator_, ConvexGenerator)
         limits, asked = self._limits(), torch.tensor(counts) > 0
         self._check_limits(self._lots.classes[asked], self._lots.smallest[asked])

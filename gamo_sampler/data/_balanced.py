@@ -118,9 +118,9 @@ class BalancedDataset(IterableDataset):
         return self._batches(seed, first, step)
 
     def _batches(self, seed, first, step):
-        """The minibatches of one pass; of several at once those from `first` by `step`.
+        """Minibatches of a pass, made several at a time, as that costs less.
 
-        Generating rows, and reading them, costs less for several minibatches.
+        A worker makes the several at `first`, `first + step`, and so on.
         """
         X = lazy_rows(self.X) if is_lazy(self.X) else self.X
         slots = self._slots(X, np.random.default_rng(seed))
