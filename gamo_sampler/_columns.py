@@ -132,7 +132,8 @@ def as_floats(column, name):
         column = np.where(is_missing(column), np.nan, column)
     if column.dtype.kind in "mM":
         missing = np.isnat(column)
-        origin = column[~missing].min() if not missing.all() else column.dtype.type(0)
+        known = np.zeros(1, column.dtype) if missing.all() else column[~missing]
+        origin = known.min()
         values = (column - origin).astype(np.int64).astype(float)
         return np.where(missing, np.nan, values), origin
     try:
