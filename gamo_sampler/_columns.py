@@ -169,7 +169,11 @@ def table_of(columns, like):
     if isinstance(like, np.ndarray):
         return np.stack(columns, 1).astype(like.dtype, copy=False)
     if hasattr(like, "iloc"):
-        data = {i: getattr(column, "array", column) for i, column in enumerate(columns)}
+        # Series of strings as objects stay so, their arrays would not.
+        data = {
+            i: column.reset_index(drop=True) if hasattr(column, "iloc") else column
+            for i, column in enumerate(columns)
+        }
         return type(like)(data).set_axis(like.columns, axis=1)
     frame = nw.from_native(like, eager_only=True)
     named = zip(frame.columns, map(_series, columns), strict=True)

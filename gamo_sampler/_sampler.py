@@ -587,10 +587,10 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         if self._pool is not None and self.generator == "convex":
             sizes = self._lots.sizes.tolist()
             warn_of_copies(self._generated_classes(), sizes, wanted, stacklevel=5)
-        if isinstance(rows, Table | SparseTable):
-            self._table = rows.take(self._members)
-        else:
+        if not isinstance(rows, Table | SparseTable):
             X = container(X, rows)
+        elif self._pool is not None:
+            self._table = rows.take(self._members)
         if isinstance(y, list):
             y = labels.tolist() if np.ndim(y) < 2 else np.asarray(y)
         y = container(y, np.asarray(y))
