@@ -139,7 +139,8 @@ def as_floats(column, name):
     try:
         values = column.astype(float)
     except (TypeError, ValueError) as error:
-        raise ValueError(
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
             f"Column {name!r} has values that are no numbers ({error}). Name it in "
             "categorical_features, or leave it out."
         ) from error

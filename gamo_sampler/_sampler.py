@@ -697,9 +697,10 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         image_shape, ordered = self.image_shape, None
         if self.feature_extractor is not None:
             X, image_shape, ordered = as_read(X, image_shape)
-        if not is_lazy(X):
-            warn_of_identifiers(X if is_frame(X) else np.asarray(X))
+        given = X
         X, y = check_rows(self, X, y)
+        if not is_lazy(X):
+            warn_of_identifiers(given if is_frame(given) else X)
         X = ordered(X) if ordered else X
         self.sampling_strategy_ = rows_to_generate(self.sampling_strategy, y)
         return X, y, image_shape

@@ -371,5 +371,7 @@ def test_identifiers_as_categories_pass():
 def test_values_that_are_no_numbers():
     with pytest.raises(ValueError, match=r"'x' has values that are no numbers .*'a'"):
         as_floats(pd.Series(["1", "a"], dtype=object), "x")
+    with pytest.raises(TypeError, match="'x' has values that are no numbers"):
+        as_floats(pd.Series([1, {}], dtype=object), "x")
     with pytest.raises(ValueError, match="infinity in column 'x'"):
         as_floats(pd.Series([1, np.inf]), "x")
