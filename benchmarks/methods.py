@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from imblearn import FunctionSampler
-from imblearn.over_sampling import ADASYN, SMOTE, BorderlineSMOTE, RandomOverSampler
+from imblearn.over_sampling import (
+    ADASYN,
+    SMOTE,
+    SMOTEN,
+    SMOTENC,
+    BorderlineSMOTE,
+    RandomOverSampler,
+)
 from imblearn.pipeline import Pipeline, make_pipeline
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
@@ -207,6 +214,24 @@ class OrNothing(BaseEstimator):
             return X, y
 
 
+class CategoricalSMOTE(BaseEstimator):
+    """SMOTENC, and SMOTEN where all columns are categories, which SMOTENC refuses."""
+
+    def __init__(self, k_neighbors=5, random_state=None):
+        self.k_neighbors = k_neighbors
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        """Nothing; pipelines ask for it."""
+        return self
+
+    def fit_resample(self, X, y):
+        shared = self.get_params()
+        if (X.dtypes == "category").all():
+            return SMOTEN(**shared).fit_resample(X, y)
+        return SMOTENC(categorical_features="auto", **shared).fit_resample(X, y)
+
+
 class InFeatureSpace(ClassifierMixin, BaseEstimator):
     """A classifier's F, trained first; a sampler on F(X); a fresh M on those rows."""
 
@@ -290,6 +315,13 @@ SAMPLERS: dict[str, Callable] = {
     "gamo_untrained": lambda s: game_sampler(s, max_rounds=1),
     "gamo": game_sampler,
     "gamo_published": published_sampler,
+}
+
+MIXED_SAMPLERS: dict[str, Callable] = {
+    "none": lambda s: FunctionSampler(validate=False),
+    "smotenc": lambda s: CategoricalSMOTE(s.n_neighbors, s.seed),
+    "gamo": game_sampler,
+    "gamo_block": lambda s: game_sampler(s, categories="block"),
 }
 
 # One changed parameter of gamo each.

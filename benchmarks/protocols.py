@@ -25,18 +25,19 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 from sklearn.model_selection import StratifiedKFold, train_test_split
-from sklearn.preprocessing import StandardScaler, label_binarize
-from sklearn.utils import Bunch
+from sklearn.preprocessing import label_binarize
+from sklearn.utils import Bunch, _safe_indexing
 from threadpoolctl import threadpool_limits
 
 import gamo_sampler
 
-from . import methods, rows, toy
+from . import methods, mixed, rows, toy
 
 LONG_TAILED = ("mnist", "fashion_mnist", "cifar10", "svhn")
 FOLDERS = ("celeba", "lsun", "sun397")
 IMAGES = LONG_TAILED + FOLDERS
-PROTOCOLS = (*IMAGES, "tabular", "toy")
+TABULAR = ("tabular", "mixed")
+PROTOCOLS = (*IMAGES, *TABULAR, "toy")
 
 # The same for every method of a protocol.
 SETTINGS = {
@@ -71,7 +72,7 @@ class Job:
 
     def keys(self):
         """The keys of the rows that the run gives."""
-        learners = LEARNERS if self.protocol.startswith("tabular/") else ("M",)
+        learners = learners_of(self.protocol) or ("M",)
         run = (self.protocol, self.condition, self.loss, self.method)
         return [(*run, learner, self.seed) for learner in learners]
 
@@ -105,14 +106,13 @@ def table_of(protocol):
     """The methods by name that a protocol knows."""
     if protocol == "toy":
         return {name: methods.METHODS[name] for name in toy.PANELS}
-    return methods.SAMPLERS if protocol.startswith("tabular") else methods.METHODS
+    tables = {"tabular": methods.SAMPLERS, "mixed": methods.MIXED_SAMPLERS}
+    return tables.get(protocol.split("/")[0], methods.METHODS)
 
 
 def default_methods(protocol, condition):
-    if protocol.startswith("tabular"):
-        return tuple(methods.SAMPLERS)
-    if protocol == "toy":
-        return tuple(toy.PANELS)
+    if protocol.split("/")[0] in (*TABULAR, "toy"):
+        return tuple(table_of(protocol))
     return methods.CONDITIONS[condition]
 
 
@@ -120,10 +120,10 @@ def check_protocol(protocol, condition, seeds):
     name = protocol.split("/")[0]
     if name not in PROTOCOLS:
         raise ValueError(
-            f"Unknown protocol {protocol!r}; there are {', '.join(PROTOCOLS)} and "
-            "tabular/NAME."
+            f"Unknown protocol {protocol!r}; there are {', '.join(PROTOCOLS)}, "
+            "tabular/NAME and mixed/NAME."
         )
-    if name in ("tabular", "toy") and condition not in ("paper", "tune"):
+    if name in (*TABULAR, "toy") and condition not in ("paper", "tune"):
         raise ValueError(
             f"{protocol} has the conditions paper and tune, got {condition!r}."
         )
@@ -138,6 +138,8 @@ def protocol_keys(protocol, size, full, data_home):
     """The keys under which rows of a protocol stand: one, or one per table."""
     if protocol == "tabular":
         return [f"tabular/{name}" for name in table_names(data_home)]
+    if protocol == "mixed":
+        return [f"mixed/{name}" for name in mixed.TABLES]
     if protocol in ("celeba", "lsun"):
         protocol = f"{protocol}-{size}"
     shortened = protocol.split("-")[0] in IMAGES and protocol != "mnist"
@@ -150,7 +152,7 @@ def run(job):
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     with threadpool_limits(1):
-        if job.protocol.startswith("tabular/"):
+        if learners_of(job.protocol):
             return run_table(job)
         return [run_split(job)]
 
@@ -340,13 +342,25 @@ LEARNERS = {
 }
 
 
+def learners_of(protocol):
+    """The learners of a protocol of tables, none of another one."""
+    names = {"tabular": tuple(LEARNERS), "mixed": ("cn", "boosting")}
+    return names.get(protocol.split("/")[0], ())
+
+
 def run_table(job):
     """One sampler on one table: a row per learner, means over the folds."""
-    X, y, family = load_table(job.protocol.split("/", 1)[1], job.data_home)
+    kind, name = job.protocol.split("/", 1)
+    X, y, family = load_table(name, job.data_home)
+    if kind == "mixed":
+        X = mixed.put_together(X)
     n_folds = min(N_FOLDS, min(class_counts(y).values()))
     splits = StratifiedKFold(n_folds, shuffle=True, random_state=job.seed)
     folds = [run_fold(job, X, y, *split) for split in splits.split(X, y)]
-    return [table_row(job, learner, family, len(y), folds) for learner in LEARNERS]
+    return [
+        table_row(job, learner, family, len(y), folds)
+        for learner in learners_of(job.protocol)
+    ]
 
 
 def run_fold(job, X, y, train, test):
@@ -356,22 +370,29 @@ def run_fold(job, X, y, train, test):
         job.rounds or TABLE_ROUNDS,
         class_counts(y[train]),
     )
-    sampler = methods.make(job.method, job.condition, settings, methods.SAMPLERS)
+    samplers = table_of(job.protocol)
+    sampler = methods.make(job.method, job.condition, settings, samplers)
     if job.rounds is not None and "max_rounds" in sampler.get_params():
         sampler.set_params(max_rounds=job.rounds)
-    balance = make_pipeline(StandardScaler(), sampler)
+    scale, encode = mixed.preparation(X)
+    balance = make_pipeline(scale, sampler)
     start = time.perf_counter()
-    resampled = balance.fit_resample(X[train], y[train])
+    X_resampled, y_resampled = balance.fit_resample(_safe_indexing(X, train), y[train])
     seconds = time.perf_counter() - start
+    X_train, X_test = (
+        scale.transform(_safe_indexing(X, rows)) for rows in (train, test)
+    )
+    encode.fit(X_train)
+    resampled = encode.transform(X_resampled), y_resampled
     data = Bunch(
-        X_train=balance[0].transform(X[train]),
+        X_train=encode.transform(X_train),
         y_train=y[train],
-        X_test=balance[0].transform(X[test]),
+        X_test=encode.transform(X_test),
         y_test=y[test],
     )
     by_learner = {
-        name: learn(make_learner(settings), resampled, data, seconds)
-        for name, make_learner in LEARNERS.items()
+        name: learn(LEARNERS[name](settings), resampled, data, seconds)
+        for name in learners_of(job.protocol)
     }
     return by_learner, written(sampler), methods.did_nothing(sampler)
 

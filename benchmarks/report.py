@@ -76,9 +76,7 @@ def rows_of(frame):
 
 def unit(row):
     """What is paired: seeds of one protocol, families of tables."""
-    if row["protocol"].startswith("tabular/"):
-        return row["params"]["family"]
-    return row["seed"]
+    return row["params"].get("family") or row["seed"]
 
 
 def cells(group, metric):

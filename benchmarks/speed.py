@@ -4,6 +4,8 @@
 says otherwise,
 
 - ``fit_resample`` of 1,000,000 rows, a tenth of them minority, and SMOTE's,
+- of a pandas frame of 40,000 rows, a twentieth of them minority, with 30 columns of
+  numbers and 30 of ten categories each, and SMOTENC's, with their memory,
 - of 1,000 x 20 and 10,000 x 30 rows, imbalance 20, and the fit of scikit-learn's
   MLPClassifier((64, 32)) on the same,
 - a round of the game with 1,000 and with 1,000,000 minority rows,
@@ -25,10 +27,12 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from scipy.sparse import csr_array
+from sklearn.utils import _safe_indexing
 
 REPEATS = 3
 METHODS = ("gamo", "smote")
@@ -61,12 +65,31 @@ def table(majority, minority, features, classes):
     return rng.standard_normal((len(y), features), dtype=np.float32), y
 
 
+def mixed_table(n=40_000, n_numbers=30, n_categories=30):
+    """A frame of numbers and of categories, and shuffled labels."""
+    import pandas as pd
+
+    X, y = table(n - n // 20, n // 20, n_numbers, 2)
+    numbers = pd.DataFrame(X.astype(float)).add_prefix("number_")
+    codes = np.random.default_rng(1).integers(0, 10, (n_categories, n))
+    categories = {
+        f"category_{i}": pd.Categorical.from_codes(own, list("abcdefghij"))
+        for i, own in enumerate(codes)
+    }
+    return numbers.assign(**categories), y
+
+
 def sampler(method):
-    from imblearn.over_sampling import SMOTE
+    from imblearn.over_sampling import SMOTE, SMOTENC
 
     from gamo_sampler import GAMOSampler
 
-    return {"gamo": GAMOSampler, "smote": SMOTE}[method](random_state=0)
+    makers = {
+        "gamo": GAMOSampler,
+        "smote": SMOTE,
+        "smotenc": partial(SMOTENC, "auto"),
+    }
+    return makers[method](random_state=0)
 
 
 # Measurements, each in a process of its own ------------------------------------
@@ -74,21 +97,30 @@ def sampler(method):
 
 def resample(method, **sizes):
     """Seconds and memory of one `fit_resample`, and the size of what it returns."""
-    X, y = table(**sizes)
+    output, fitted, used = resampled(method, *table(**sizes))
+    kept = getattr(fitted, "provenance_", csr_array((0, 0)))
+    return used | {
+        "output_mib": mib(*output),
+        "provenance_mib": mib(kept.data, kept.indices, kept.indptr),
+    }
+
+
+def resampled(method, X, y):
+    """The output of `fit_resample`, the sampler, and what it used."""
     few = np.r_[np.flatnonzero(y == 0)[:200], np.flatnonzero(y == 1)[:50]]
-    sampler(method).fit_resample(X[few], y[few])  # imports and first calls
+    sampler(method).fit_resample(_safe_indexing(X, few), y[few])  # imports, first calls
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before, start = memory("VmRSS"), time.perf_counter()
     fitted = sampler(method)
     output = fitted.fit_resample(X, y)
     seconds = time.perf_counter() - start
-    kept = getattr(fitted, "provenance_", csr_array((0, 0)))
-    return {
-        "seconds": seconds,
-        "peak_mib": memory("VmHWM") - before,
-        "output_mib": mib(*output),
-        "provenance_mib": mib(kept.data, kept.indices, kept.indptr),
-    }
+    used = {"seconds": seconds, "peak_mib": memory("VmHWM") - before}
+    return output, fitted, used
+
+
+def mixed(method):
+    """Seconds and memory of one `fit_resample` of a frame with categories."""
+    return resampled(method, *mixed_table())[-1]
 
 
 def small(majority, minority, features):
@@ -159,7 +191,9 @@ def memory(name):
     return int(re.search(rf"{name}:\s+(\d+) kB", status).group(1)) / 1024
 
 
-MEASUREMENTS = {f.__name__: f for f in (resample, small, a_round, sampled, imported)}
+MEASUREMENTS = {
+    f.__name__: f for f in (resample, mixed, small, a_round, sampled, imported)
+}
 
 
 def measured(name, **arguments):
@@ -188,6 +222,12 @@ def figures():
         print(
             f"1,000,000 x 30, {method:6s} {row['seconds']:6.1f} s, peak "
             f"{above / row['output_mib']:.2f} x the output, provenance_ not counted"
+        )
+    for method in ("gamo", "smotenc"):
+        row = measured("mixed", method=method)
+        print(
+            f"40,000 x 60, half of them categories, {method:7s} "
+            f"{row['seconds']:5.1f} s, peak {row['peak_mib']:.0f} MiB"
         )
     for majority, minority, features in (950, 50, 20), (9_500, 500, 30):
         row = measured("small", majority=majority, minority=minority, features=features)

@@ -4,6 +4,8 @@ import warnings
 
 import narwhals as nw
 import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils._missing import is_pandas_na
 
 from ._frames import cast
 
@@ -11,20 +13,28 @@ EXACT_INTEGERS = 2**53
 
 
 def is_frame(X):
-    return hasattr(X, "columns") and not isinstance(X, np.ndarray)
+    # Of the type, as a lazy frame would have to look them up.
+    return hasattr(type(X), "columns")
 
 
-def is_sparse_frame(X):
-    """Whether it is a pandas frame of sparse columns: those alone have a fill value."""
+def is_sparse(X):
+    """Whether it is a sparse matrix, or a pandas frame of columns that are mostly 0."""
     dtypes = X.dtypes if hasattr(X, "iloc") and is_frame(X) else [None]
-    return all(hasattr(dtype, "fill_value") for dtype in dtypes)
+    # Only sparse dtypes have a fill value, and pandas' own default is NaN.
+    return issparse(X) or all(getattr(d, "fill_value", None) == 0 for d in dtypes)
 
 
-def has_other_columns(X):
-    """Whether a pandas frame has columns of other things than numbers."""
+def is_mixed(X):
+    """Whether it is a frame with columns of other things than plain numbers.
+
+    Of another library than pandas: any frame.
+    """
+    if not is_frame(X) or not hasattr(X, "iloc"):
+        return is_frame(X)
+    kinds = [getattr(dtype, "kind", "O") for dtype in X.dtypes]
     return any(
-        getattr(dtype, "kind", "O") not in "biufc" and not hasattr(dtype, "fill_value")
-        for dtype in X.dtypes
+        kind not in "biufc" or hasattr(dtype, "fill_value")
+        for kind, dtype in zip(kinds, X.dtypes, strict=True)
     )
 
 
@@ -44,7 +54,7 @@ def categorical_mask(X, given):
     columns, names = columns_of(X)
     if isinstance(given, str) and given == "auto":
         return np.array([is_frame(X) and not _is_number(c) for c in columns])
-    given = np.atleast_1d(given)
+    given = np.ravel(given)
     if given.dtype == bool and given.shape == (len(names),):
         return given
     positions = np.arange(len(names)) if given.dtype.kind in "iu" else np.array(names)
@@ -57,6 +67,35 @@ def categorical_mask(X, given):
     return np.isin(positions, given)
 
 
+def warn_of_identifiers(X, categorical=False, stacklevel=6):
+    """Say so where columns of numbers, by a mask, have integers too large for floats.
+
+    They may be positions in a database; as categories they would keep their digits.
+    """
+    columns, names = columns_of(X)
+    is_number = ~np.broadcast_to(categorical, len(names))
+    large = [
+        name
+        for name, column, asked in zip(names, columns, is_number, strict=True)
+        if asked and _has_large_integers(column)
+    ]
+    if large:
+        warnings.warn(
+            f"Columns {large} have integers above 2^53, which lose digits in weighted "
+            "means. Leave identifiers out, or name them in categorical_features.",
+            stacklevel=stacklevel,
+        )
+
+
+def _has_large_integers(column):
+    if isinstance(column, np.ndarray):
+        is_long = column.dtype.kind in "iu" and column.dtype.itemsize > 4
+    else:
+        column = _series(column)
+        is_long = column.dtype in (nw.Int64, nw.UInt64) and not column.is_null().all()
+    return is_long and max(-int(column.min()), int(column.max())) > EXACT_INTEGERS
+
+
 def taken(column, rows):
     """The values at some positions, in the type of the column."""
     if isinstance(column, np.ndarray):
@@ -67,7 +106,7 @@ def taken(column, rows):
 def is_missing(column):
     """(n,) bool."""
     if isinstance(column, np.ndarray):
-        return np.array([value is None or value != value for value in column], bool)
+        return np.array([v is None or is_pandas_na(v) or v != v for v in column], bool)
     return _series(column).is_null().to_numpy()
 
 
@@ -89,27 +128,25 @@ def as_floats(column, name):
     """
     if not isinstance(column, np.ndarray):
         column = _numpy(_series(column))
+    elif column.dtype == object:
+        column = np.where(is_missing(column), np.nan, column)
     if column.dtype.kind in "mM":
         missing = np.isnat(column)
-        origin = column[~missing].min() if not missing.all() else column.dtype.type(0)
+        known = np.zeros(1, column.dtype) if missing.all() else column[~missing]
+        origin = known.min()
         values = (column - origin).astype(np.int64).astype(float)
         return np.where(missing, np.nan, values), origin
-    if (
-        column.dtype.kind in "iu"
-        and np.abs(column.astype(float)).max() > EXACT_INTEGERS
-    ):
-        warnings.warn(
-            f"Column {name!r} has integers above 2^53, which lose digits in weighted "
-            "means. Leave identifiers out, or name them in categorical_features.",
-            stacklevel=2,
-        )
     try:
-        return column.astype(float), 0.0
+        values = column.astype(float)
     except (TypeError, ValueError) as error:
-        raise ValueError(
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
             f"Column {name!r} has values that are no numbers ({error}). Name it in "
             "categorical_features, or leave it out."
         ) from error
+    if np.isinf(values).any():
+        raise ValueError(f"Input X contains infinity in column {name!r}.")
+    return values, 0.0
 
 
 def from_floats(values, origin, like):
@@ -133,7 +170,11 @@ def table_of(columns, like):
     if isinstance(like, np.ndarray):
         return np.stack(columns, 1).astype(like.dtype, copy=False)
     if hasattr(like, "iloc"):
-        data = {i: getattr(column, "array", column) for i, column in enumerate(columns)}
+        # Series of strings as objects stay so, their arrays would not.
+        data = {
+            i: column.reset_index(drop=True) if hasattr(column, "iloc") else column
+            for i, column in enumerate(columns)
+        }
         return type(like)(data).set_axis(like.columns, axis=1)
     frame = nw.from_native(like, eager_only=True)
     named = zip(frame.columns, map(_series, columns), strict=True)
@@ -146,7 +187,7 @@ def _series(column):
 
 def _is_number(column):
     dtype = _series(column).dtype
-    return dtype.is_numeric() or dtype.is_temporal()
+    return dtype.is_numeric() or (dtype.is_temporal() and dtype != nw.Time)
 
 
 def _numpy(series):

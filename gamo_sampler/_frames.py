@@ -150,9 +150,28 @@ def _longer(index, n):
 
     if isinstance(index, pd.RangeIndex) and index.step == 1:
         return pd.RangeIndex(index.start, index.start + n, name=index.name)
-    whole = pd.api.types.is_integer_dtype(index) and len(index)
-    start = index.max() + 1 if whole else len(index)
+    start = _next_label(index)
     return index.append(pd.Index(range(start, start + n - len(index)), name=index.name))
+
+
+def _next_label(index):
+    import pandas as pd
+
+    whole = pd.api.types.is_integer_dtype(index) and len(index)
+    return index.max() + 1 if whole else len(index)
+
+
+def continued(blocks, data):
+    """Blocks of rows that follow those of `data`, with the index that goes on there."""
+    if not hasattr(data, "iloc"):
+        yield from blocks
+        return
+    import pandas as pd
+
+    start, name = _next_label(data.index), data.index.name
+    for block in blocks:
+        yield block.set_axis(pd.RangeIndex(start, start + len(block), name=name))
+        start += len(block)
 
 
 def cast(values, dtype):

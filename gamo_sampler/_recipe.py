@@ -4,8 +4,10 @@ import numpy as np
 from scipy.sparse import csr_array, load_npz, save_npz
 from sklearn.utils import check_array, check_consistent_length
 
-from ._frames import container, extend
+from ._columns import is_mixed, is_sparse
+from ._frames import container, extend, joined, template
 from ._provenance import heaviest, mixes
+from ._tables import SparseTable, read_table
 
 
 class Recipe:
@@ -77,7 +79,7 @@ class Recipe:
         """
         return cls(csr_array(load_npz(path)))
 
-    def apply(self, X, y):
+    def apply(self, X, y, *, categorical_features="auto"):
         """The balanced data set, from the rows that it is made of.
 
         Parameters
@@ -87,15 +89,18 @@ class Recipe:
             of them, where the sampler had a `feature_extractor`.
         y : array-like of shape (n_samples,)
             Their labels.
+        categorical_features : "auto" or array-like, default="auto"
+            As the sampler's.
 
         Returns
         -------
         X_resampled, y_resampled
-            As `fit_resample` returned them: in the types of X and y, integers rounded.
-            Floats are the same but for their last bits.
+            As `fit_resample` returned them: in the types of X and y, integers rounded,
+            categories by vote and missing values passed on. Floats are the same but
+            for their last bits. Categories that were drawn are not in the recipe.
         """
         n_samples = self.weights.shape[1]
-        rows, labels = check_array(X), np.asarray(y)
+        rows, labels = _read(X, categorical_features), np.asarray(y)
         check_consistent_length(rows, labels)
         if len(rows) != n_samples:
             raise ValueError(
@@ -107,5 +112,16 @@ class Recipe:
                 "than it was made for, or in another order."
             )
         new_labels = labels[self.weights.indices[heaviest(self.weights)]]
-        X, y = container(X, rows), container(y, labels)
-        return extend(X, self.weights @ rows), extend(y, new_labels)
+        y_resampled = extend(container(y, labels), new_labels)
+        if isinstance(rows, np.ndarray):
+            return extend(container(X, rows), self.weights @ rows), y_resampled
+        return joined([X, rows.mixed(self.weights, "vote", None)]), y_resampled
+
+
+def _read(X, categorical_features):
+    """Rows as an array, or as a table where they are mixed column by column."""
+    if is_sparse(X):
+        return SparseTable(check_array(X, accept_sparse="csr"), template(X))
+    if is_mixed(X) or not isinstance(categorical_features, str):
+        return read_table(X, categorical_features)
+    return check_array(X)

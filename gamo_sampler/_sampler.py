@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 from sklearn.base import _fit_context
 from sklearn.utils import (
     assert_all_finite,
-    check_array,
     check_consistent_length,
     check_scalar,
     gen_batches,
@@ -30,13 +29,20 @@ from ._base import (
     warn_of_balance,
     warn_of_copies,
 )
-from ._columns import categorical_mask, has_other_columns, is_frame, is_sparse_frame
+from ._columns import (
+    categorical_mask,
+    is_frame,
+    is_mixed,
+    is_sparse,
+    warn_of_identifiers,
+)
 from ._constraints import check_constraints, count_outside
 from ._docs import documented
 from ._frames import (
     append,
     check_columns,
     container,
+    continued,
     extend,
     fill,
     is_native,
@@ -47,10 +53,10 @@ from ._frames import (
     template,
 )
 from ._images import as_read
-from ._lazy import check_rows, in_memory
+from ._lazy import check_rows, in_memory, is_lazy
 from ._provenance import ProvenanceMixin
 from ._recipe import Recipe
-from ._tables import CHOICES, SparseTable, Table
+from ._tables import CHOICES, SparseTable, Table, read_table
 from ._torch import block_size, run_generator
 
 # Rounds after which, on validation tables, rows were better than after 200 or 1,000.
@@ -356,7 +362,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         else:
             blocks = rechunked(self._features(rows), chunk_size)
         labels = (part(y, block) for block in gen_batches(len(rows), chunk_size))
-        new = self._new_blocks(chunk_size)
+        new = self._new_blocks(X, y, chunk_size)
         return chain(zip(blocks, labels, strict=True), new)
 
     def sample(self, n, *, random_state=None):
@@ -604,10 +610,10 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             sizes = self._lots.sizes.tolist()
             warn_of_copies(self._generated_classes(), sizes, wanted, stacklevel=5)
             warn_of_alone(self._lots, stacklevel=5)
-        if isinstance(rows, Table | SparseTable):
-            self._table = rows.take(self._members)
-        else:
+        if not isinstance(rows, Table | SparseTable):
             X = container(X, rows)
+        elif self._pool is not None:
+            self._table = rows.take(self._members)
         if isinstance(y, list):
             y = labels.tolist() if np.ndim(y) < 2 else np.asarray(y)
         y = container(y, np.asarray(y))
@@ -615,6 +621,12 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         like = X if F is None else np.empty((0, self._n_features_out), np.float32)
         self._templates = template(like), template(y)
         return X, y, rows
+
+    def _check_rows(self, X):
+        if self._table is None:
+            return super()._check_rows(X)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        return X
 
     def _features(self, rows):
         """F(x) of the rows, in blocks."""
@@ -643,8 +655,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
                 self.provenance_ = weights
         return X, extend(y, self._encode(labels))
 
-    def _new_blocks(self, size):
-        """(rows, labels), `size` at a time, in the caller's types."""
+    def _new_blocks(self, old_X, old_y, size):
+        """(rows, labels) after the old ones, `size` at a time, in their types."""
         if self._pool is None:
             return iter(())
         counts, random_state = self._order(self._targets(), None)
@@ -654,6 +666,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         labels = (
             fill(y, self._encode(labels)) for labels in self._labels(counts, size)
         )
+        rows, labels = continued(rows, old_X), continued(labels, old_y)
         return zip(rows, labels, strict=True)
 
     def _labels(self, counts, size):
@@ -707,7 +720,10 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         image_shape, ordered = self.image_shape, None
         if self.feature_extractor is not None:
             X, image_shape, ordered = as_read(X, image_shape)
+        given = X
         X, y = check_rows(self, X, y)
+        if not is_lazy(X):
+            warn_of_identifiers(given if is_frame(given) else X)
         X = ordered(X) if ordered else X
         self.sampling_strategy_ = rows_to_generate(self.sampling_strategy, y)
         return X, y, image_shape
@@ -727,10 +743,11 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
     def _is_table(self, X):
         """Whether rows of X are mixed column by column."""
-        named = not isinstance(self.categorical_features, str)
-        if issparse(X) or is_sparse_frame(X) or named or self.missing == "propagate":
-            return True
-        return is_frame(X) and (not hasattr(X, "iloc") or has_other_columns(X))
+        asked = self._names_categories() or self.missing == "propagate"
+        return asked or is_sparse(X) or is_mixed(X)
+
+    def _names_categories(self):
+        return not isinstance(self.categorical_features, str)
 
     def _check_table(self, X, y):
         """A table of X, and labels; sets `sampling_strategy_`."""
@@ -740,31 +757,24 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
                 "they take generator='convex' and feature_extractor=None."
             )
         y = checked_labels(y)
-        if issparse(X) or is_sparse_frame(X):
+        if is_sparse(X):
+            if self._names_categories():
+                raise ValueError(
+                    "Sparse rows are numbers, but categorical_features is "
+                    f"{self.categorical_features!r}. Leave it 'auto', or give a frame."
+                )
             rows, y = validate_data(self, X, y, accept_sparse="csr")
             rows = SparseTable(rows, template(X))
         else:
-            y = validate_data(self, y=y)
-            rows = self._table_of(X)
+            X = np.array(X, dtype=object) if isinstance(X, list) else X
+            rows = read_table(X, self.categorical_features, self.missing)
+            categorical = categorical_mask(X, self.categorical_features)
+            warn_of_identifiers(X, categorical, stacklevel=7)
+            y = validate_data(self, y=y)  # forgets the names of columns
+            validate_data(self, X, skip_check_array=True)
             check_consistent_length(rows, y)
         self.sampling_strategy_ = rows_to_generate(self.sampling_strategy, y)
         return rows, y
-
-    def _table_of(self, X):
-        if isinstance(X, list):
-            X = np.array(X, dtype=object)
-        if not is_frame(X):
-            passes = "allow-nan" if self.missing == "propagate" else True
-            X = check_array(X, dtype=None, ensure_all_finite=passes)
-        validate_data(self, X, skip_check_array=True)
-        rows = Table.of(X, categorical_mask(X, self.categorical_features))
-        missing = rows.with_missing()
-        if missing and self.missing == "error":
-            raise ValueError(
-                f"X has missing values, NaN, in columns {missing}. Impute them first, "
-                "or pass them on with missing='propagate'."
-            )
-        return rows
 
     def _encode(self, labels):
         """Labels in the shape of the caller's y: one-hot where it was one-vs-all."""

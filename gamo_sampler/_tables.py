@@ -8,11 +8,14 @@ value has to be decoded, and none comes out that was not put in.
 from dataclasses import dataclass, replace
 
 import numpy as np
+from sklearn.utils import check_array
 
 from ._columns import (
     as_floats,
+    categorical_mask,
     columns_of,
     from_floats,
+    is_frame,
     is_missing,
     level_codes,
     table_of,
@@ -60,7 +63,8 @@ class Table(LazyRows):
     def numbers(self):
         """(n, p) of the p columns that hold numbers, nan where one is missing."""
         columns = [c for c in self.columns if isinstance(c, Numbers)]
-        return np.stack([np.where(c.missing, np.nan, c.values) for c in columns], 1)
+        values = [np.where(c.missing, np.nan, c.values) for c in columns]
+        return np.array(values, float).reshape(-1, len(self)).T
 
     def mixed(self, weights, choice, random_state):
         """The rows that convex weights make of these, in the caller's kind of table.
@@ -79,6 +83,48 @@ class Table(LazyRows):
             block = weights.indices[drawn(weights, random_state)]
         columns = [c.mixed(weights, choice, random_state, block) for c in self.columns]
         return table_of(columns, self.empty)
+
+
+def read_table(X, categorical_features, missing="propagate"):
+    """A `Table` of a frame, an array or a list.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Rows.
+    categorical_features : "auto" or array-like
+        Columns of categories, as in `GAMOSampler`.
+    missing : {"error", "propagate"}, default="propagate"
+        Whether missing values raise.
+    """
+    if isinstance(X, list):
+        X = np.array(X, dtype=object)
+    if not is_frame(X):
+        passes = "allow-nan" if missing == "propagate" else True
+        X = check_array(X, dtype=None, ensure_all_finite=passes)
+    _check_shape(X)
+    rows = Table.of(X, categorical_mask(X, categorical_features))
+    names = rows.with_missing()
+    if names and missing == "error":
+        raise ValueError(
+            f"X has missing values, NaN, in columns {names}. Impute them first, or "
+            "pass them on with missing='propagate'."
+        )
+    return rows
+
+
+def _check_shape(X):
+    """As scikit-learn does, which cannot check columns of categories."""
+    if not hasattr(X, "shape"):
+        raise TypeError(
+            f"X is a {type(X).__name__}, whose rows are not in memory: collect it."
+        )
+    for axis, name in enumerate(("sample", "feature")):
+        if not X.shape[axis]:
+            raise ValueError(
+                f"Found array with 0 {name}(s) (shape={X.shape}) while a minimum of 1 "
+                "is required."
+            )
 
 
 class SparseTable(LazyRows):
@@ -108,7 +154,7 @@ class SparseTable(LazyRows):
 
     def mixed(self, weights, choice, random_state):
         """The rows that convex weights (m, n) make of these, sparse."""
-        rows = weights @ self.X
+        rows = type(self.X)(weights @ self.X)  # a matrix of matrices
         rows.data = cast(rows.data, self.dtype)
         if not hasattr(self.empty, "columns"):
             return rows

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 from scipy import stats
 from sklearn.datasets import load_digits, load_iris
 from sklearn.metrics import recall_score
 
-from benchmarks import methods, pictures, protocols, report, rows, toy
+from benchmarks import methods, mixed, pictures, protocols, report, rows, toy
 from benchmarks.__main__ import main, parse_seeds
 from gamo_sampler import GAMOClassifier
 
@@ -166,6 +167,59 @@ def test_a_sampler_that_cannot_run_does_nothing(data_home):
     by_learner, _, nothing = protocols.run_fold(job, X, y, train, test)
     assert nothing
     assert by_learner["logistic"][0]["recall"][0] > 0
+
+
+def one_hot(*codes, width):
+    return (np.array(codes)[:, None] == np.arange(width)).astype(float)
+
+
+def test_one_hot_columns_are_put_back_together():
+    colour = one_hot(*[0, 1, 2, 1] * 5, width=3)
+    shape = one_hot(*[0] * 10, *[1] * 9, -1, width=2)  # one row has none
+    flag = np.repeat([0, 1.0], 10)
+    number = np.arange(20.0)
+    frame = mixed.put_together(np.column_stack([colour, number, shape, flag]))
+    assert [str(dtype) for dtype in frame.dtypes] == [
+        *("category", "float64", "category", "category")
+    ]
+    assert frame["x0"].tolist() == [1, 2, 3, 2] * 5
+    assert_array_equal(frame["x3"], number)
+    assert frame["x4"].tolist() == [1] * 10 + [2] * 9 + [0]
+    assert frame["x6"].tolist() == [0] * 10 + [1] * 10
+
+
+def test_flags_that_are_rarely_set_are_no_one_hot_columns():
+    flags = np.zeros((20, 2))
+    flags[3, 0] = flags[7, 1] = 1
+    assert mixed.put_together(flags).shape == (20, 2)
+
+
+@pytest.mark.parametrize("with_numbers", [True, False])
+def test_tables_with_categories(tmp_path, monkeypatch, with_numbers):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [60, 20])
+    X = one_hot(*rng.integers(0, 2, 80) + y, width=3)
+    if with_numbers:
+        X = np.column_stack([X, rng.normal(size=80) + 2 * y])
+    folder = tmp_path / "tabular"
+    folder.mkdir()
+    np.savez(folder / "made.npz", X=X, y=y)
+    (folder / "index.csv").write_text("name,family\nmade,made\n")
+    monkeypatch.setattr(mixed, "TABLES", ("made",))
+    out = tmp_path / "results.jsonl"
+    arguments = ["--seeds", "0", "--data-home", str(tmp_path)]
+    assert run(out, *arguments, protocol="mixed") == 0
+    found = rows.read(out)
+    assert {row["learner"] for row in found} == {"cn", "boosting"}
+    assert {row["method"] for row in found} == set(methods.MIXED_SAMPLERS)
+    assert len(found) == 8
+    for row in found:
+        assert row["protocol"] == "mixed/made"
+        assert row["params"]["family"] == "made"
+        if row["learner"] == "boosting" and with_numbers:
+            assert row["roc_auc"] > 0.8
+    assert run(out, *arguments, protocol="mixed") == 0
+    assert rows.read(out) == found
 
 
 @pytest.mark.parametrize(

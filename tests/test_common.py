@@ -33,6 +33,7 @@ ESTIMATORS = [
         random_state=0,
     ),
     GAMOSampler(max_iter=2, neighborhood=None, random_state=0),
+    GAMOSampler(max_iter=2, missing="propagate", random_state=0),
     PriorCorrectedClassifier(LogisticRegression(), trained_prior="training"),
     PriorCorrectedClassifier(LogisticRegression(class_weight="balanced")),
 ]
@@ -53,6 +54,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:No class is below the size:UserW
 @pytest.fixture(autouse=True)
 def torch_and_numpy_untouched():
     """In place of the one for all tests: the checks draw from numpy's own RNG."""
+
+
+def test_tags():
+    tags = GAMOSampler().__sklearn_tags__()
+    assert tags.input_tags.sparse
+    assert tags.input_tags.dataframe
 
 
 def expected_sklearn_failures(estimator):

@@ -64,7 +64,7 @@ ALLOWED = {
     "_priors": set(),
     "_provenance": set(),
     "_published": set(),
-    "_recipe": {"_frames", "_provenance"},
+    "_recipe": {"_columns", "_frames", "_provenance", "_tables"},
     "_sampler": {
         "_audit",
         "_base",
