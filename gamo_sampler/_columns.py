@@ -43,7 +43,7 @@ def columns_of(X):
     if not is_frame(X):
         return list(X.T), list(range(X.shape[1]))
     if hasattr(X, "iloc"):  # names need not be unique there
-        columns = [X.iloc[:, i] for i in range(X.shape[1])]
+        columns = [_dense(X.iloc[:, i]) for i in range(X.shape[1])]
         return columns, X.columns.tolist()
     frame = nw.from_native(X, eager_only=True)
     return [column.to_native() for column in frame.iter_columns()], frame.columns
@@ -170,15 +170,26 @@ def table_of(columns, like):
     if isinstance(like, np.ndarray):
         return np.stack(columns, 1).astype(like.dtype, copy=False)
     if hasattr(like, "iloc"):
-        # Series of strings as objects stay so, their arrays would not.
-        data = {
-            i: column.reset_index(drop=True) if hasattr(column, "iloc") else column
-            for i, column in enumerate(columns)
-        }
+        typed = zip(columns, like.dtypes, strict=True)
+        data = {i: _pandas_column(c, dtype) for i, (c, dtype) in enumerate(typed)}
         return type(like)(data).set_axis(like.columns, axis=1)
     frame = nw.from_native(like, eager_only=True)
     named = zip(frame.columns, map(_series, columns), strict=True)
     return nw.from_dict(dict(named)).to_native()
+
+
+def _dense(column):
+    """A pandas column as it is, or without its sparse dtype, which narwhals lacks."""
+    return column.sparse.to_dense() if hasattr(column.dtype, "fill_value") else column
+
+
+def _pandas_column(column, dtype):
+    import pandas as pd
+
+    if hasattr(dtype, "fill_value"):
+        return pd.arrays.SparseArray(np.asarray(column), dtype=dtype)
+    # Series of strings as objects stay so, their arrays would not.
+    return column.reset_index(drop=True) if hasattr(column, "iloc") else column
 
 
 def _series(column):

@@ -318,12 +318,15 @@ def test_labels_in_mixed_lists_and_dates(table):
     assert set(Counter(days_out).values()) == {40}
 
 
-def test_one_sparse_column_is_refused_by_name(table):
+def test_one_sparse_column_stays_sparse(table):
     X, y = table
     column = pd.arrays.SparseArray(np.arange(59))
     frame = pd.DataFrame({"amount": X[:, 0], "grade": column})
-    with pytest.raises(TypeError, match=r"these columns have other types: .'grade': "):
-        sampler().fit_resample(frame, y)
+    model = sampler()
+    X_out, _ = model.fit_resample(frame, y)
+    assert_array_equal(X_out.dtypes, frame.dtypes)
+    expected = np.rint(model.provenance_ @ np.arange(59))
+    assert_array_equal(X_out["grade"][59:], expected)
 
 
 def test_dates_in_an_array_are_refused(table):
