@@ -293,7 +293,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             `check_leakage` finds none. The row that each one starts from is any of the
             class, the other one, or the neighbours, are of its group. Rows that are
             alone in their class and group give copies, with a warning. Not for
-            ``neighborhood=None``, nor for another `generator` than "convex".
+            ``neighborhood=None``, nor for another `generator` than "convex". In a
+            pipeline ``set_fit_resample_request(groups=True)`` asks for them.
 
         Returns
         -------
