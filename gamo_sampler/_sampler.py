@@ -299,7 +299,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             `check_leakage` finds none. The row that each one starts from is any of the
             class, the other one, or the neighbours, are of its group. Rows that are
             alone in their class and group give copies, with a warning. Not for
-            ``neighborhood=None``, nor for another `generator` than "convex".
+            ``neighborhood=None``, nor for another `generator` than "convex". In a
+            pipeline ``set_fit_resample_request(groups=True)`` asks for them.
 
         Returns
         -------
@@ -365,7 +366,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         new = self._new_blocks(X, y, chunk_size)
         return chain(zip(blocks, labels, strict=True), new)
 
-    def sample(self, n, *, random_state=None):
+    def sample(self, n, *, random_state=None, return_weights=False):
         """Generate more rows with the fitted generator, without training again.
 
         Parameters
@@ -377,6 +378,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         random_state : int, RandomState instance or None, default=None
             None goes on with the random state of the fit, so that every call
             gives new rows; an int gives the same rows at every call.
+        return_weights : bool, default=False
+            Whether to return the convex weights too, which only ``generator="convex"``
+            has.
 
         Returns
         -------
@@ -384,9 +388,30 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             Generated rows, by ascending class.
         y : same type as y, of shape (n,)
             Their labels.
+        weights : scipy.sparse.csr_array of shape (n, n_samples)
+            The convex weights of each row on the rows of X, as in `provenance_`. Only
+            with ``return_weights=True``.
         """
+        if return_weights:
+            return self._sample_with_weights(n, random_state)
         X, labels = super().sample(n, random_state=random_state)
-        return X, fill(self._templates[1], self._encode(labels))
+        return X, self._labels_like_y(labels)
+
+    def _sample_with_weights(self, n, random_state):
+        counts, random_state = self._order(n, random_state)
+        if self.generator != "convex":
+            raise ValueError(
+                "return_weights=True needs generator='convex', whose rows are mixed, "
+                f"got generator={self.generator!r}."
+            )
+        X, weights = self._generate_with_weights(
+            counts, random_state, partial(append, self._templates[0])
+        )
+        labels = np.repeat(self._generated_classes(), counts)
+        return X, self._labels_like_y(labels), weights
+
+    def _labels_like_y(self, labels):
+        return fill(self._templates[1], self._encode(labels))
 
     @property
     def recipe_(self):
@@ -660,12 +685,10 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         if self._pool is None:
             return iter(())
         counts, random_state = self._order(self._targets(), None)
-        X, y = self._templates
+        X, _ = self._templates
         blocks = self._blocks(counts, run_generator(random_state))
         rows = rechunked((fill(X, rows) for rows, *_ in blocks), size)
-        labels = (
-            fill(y, self._encode(labels)) for labels in self._labels(counts, size)
-        )
+        labels = map(self._labels_like_y, self._labels(counts, size))
         rows, labels = continued(rows, old_X), continued(labels, old_y)
         return zip(rows, labels, strict=True)
 

@@ -152,18 +152,18 @@ class Watcher:
         )
         self.X = X
         self.y = y
-        self.weighted = {}
-        if sample_weight is not None:
-            self.weighted = {"sample_weight": sample_weight}
+        given = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self.weighted = given
+        # A user's scorer need not take weights.
+        takes = given and "sample_weight" in signature(self.scorer).parameters
+        self.of_scorer = given if takes else {}
         self.patience = patience
         self.best_score = -np.inf
         self.best_epoch = 0
 
     def scores(self):
         """The validation score, and GM over the held-out classes beside it."""
-        takes_weights = "sample_weight" in signature(self.scorer).parameters
-        weighted = self.weighted if takes_weights else {}
-        score = float(self.scorer(self.current, self.X, self.y, **weighted))
+        score = float(self.scorer(self.current, self.X, self.y, **self.of_scorer))
         if np.isnan(score):
             raise ValueError(
                 "scoring gives nan on the held-out rows; choose a score that is "

@@ -58,6 +58,52 @@ def test_two_sources_but_in_the_full_hull(resampled):
         assert n_sources.max() == 2
 
 
+def test_rows_of_sample_come_with_weights_too(resampled):
+    sampler, X, y, *_ = resampled
+    rows, labels, weights = sampler.sample(
+        {1: 9, 2: 7}, random_state=3, return_weights=True
+    )
+    assert weights.shape == (16, len(X))
+    np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-12)
+    np.testing.assert_allclose(weights @ X, rows, rtol=1e-9, atol=1e-12)
+    assert_array_equal((weights @ np.eye(3)[y]).argmax(1), labels)
+    plain, plain_labels = sampler.sample({1: 9, 2: 7}, random_state=3)
+    assert_array_equal(plain, rows)
+    assert_array_equal(plain_labels, labels)
+
+
+def test_tables_of_sample_come_with_weights_too(table):
+    X, y = table
+    frame = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    frame["row"] = [f"row {i}" for i in range(len(X))]
+    sampler = GAMOSampler(max_rounds=3, random_state=0)
+    sampler.fit_resample(frame, pd.Series(y, name="label"))
+    rows, labels, weights = sampler.sample(20, return_weights=True)
+    assert isinstance(rows, pd.DataFrame)
+    assert labels.name == "label"
+    np.testing.assert_allclose(weights @ X[:, :2], rows[["a", "b"]], rtol=1e-9)
+    nearest = frame["row"].to_numpy()[weights.indices[heaviest(weights)]]
+    assert_array_equal(nearest, rows["row"])
+
+
+def test_weights_of_sample_are_on_the_rows_that_remain(table):
+    X, y = table
+    sampler = GAMOSampler(max_rounds=3, random_state=0)
+    sampler.fit_resample(X, y)
+    gone = np.arange(len(X)) % 4 == 0
+    sampler.withdraw(gone)
+    rows, _, weights = sampler.sample({1: 20}, return_weights=True)
+    np.testing.assert_allclose(weights @ X[~gone], rows, rtol=1e-9, atol=1e-12)
+
+
+def test_what_has_no_weights_gives_none_to_sample(table):
+    sampler = GAMOSampler(generator="unconstrained", max_rounds=3, random_state=0)
+    sampler.fit_resample(*table)
+    assert sampler.sample(4)[0].shape == (4, 5)
+    with pytest.raises(ValueError, match="return_weights=True needs generator='conv"):
+        sampler.sample(4, return_weights=True)
+
+
 @pytest.mark.parametrize("neighborhood", ["class", None])
 def test_integers_are_rounded_after_mixing(table, neighborhood):
     X, y = table
