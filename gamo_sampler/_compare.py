@@ -1,0 +1,336 @@
+"""Is over-sampling worth it here? Cross-validation of what can be done instead."""
+
+import time
+from numbers import Integral
+
+import narwhals as nw
+import numpy as np
+from imblearn.metrics import geometric_mean_score
+from joblib import Parallel, delayed
+from scipy.sparse import issparse
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+)
+from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.utils import (
+    assert_all_finite,
+    check_consistent_length,
+    check_scalar,
+    column_or_1d,
+)
+from sklearn.utils.multiclass import check_classification_targets
+from tqdm.auto import tqdm
+
+from ._columns import as_floats, categorical_mask, is_frame, is_missing
+from ._contenders import CONTENDERS, Task
+from ._torch import private_random_state
+from ._verdict import SCORES, by_fold, interval, verdict
+
+
+def compare(
+    X,
+    y,
+    *,
+    learners=None,
+    n_splits=5,
+    n_repeats=3,
+    random_state=None,
+    n_jobs=None,
+    verbose=0,
+):
+    """Measure whether over-sampling is worth it on a table, or something simpler is.
+
+    Repeated stratified cross-validation of doing nothing, moving the threshold, class
+    weights, random over-sampling, SMOTE and GAMO, each in front of two learners, on the
+    same folds and after the same preparation of the columns, which is learned on the
+    training folds.
+
+    Parameters
+    ----------
+    X : array-like or frame of shape (n_samples, n_features)
+        Rows. Columns of a frame that hold neither numbers nor dates are categories.
+        Values may be missing.
+    y : array-like of shape (n_samples,)
+        Labels, each of them on `n_splits` rows or more.
+    learners : dict of str to classifier, default=None
+        Classifiers with `predict_proba`, by name. None is logistic regression, and
+        histogram gradient boosting without early stopping.
+    n_splits : int, default=5
+        Number of folds, at least 2.
+    n_repeats : int, default=3
+        How often to shuffle the rows into new folds.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the folds and all contenders.
+    n_jobs : int, default=None
+        Number of fits at a time, as joblib takes it. Seconds are longer where fits
+        share a processor.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    comparison : Comparison
+        Prints as the verdict and a table. It holds
+
+        - ``verdict``, str, what to do in words;
+        - ``recommended``, dict, the contender to take by learner;
+        - ``summary``, DataFrame by learner and contender: mean scores, and differences
+          from doing nothing on the same folds, of balanced accuracy with a confidence
+          interval, ``low`` to ``high``;
+        - ``scores``, DataFrame, a row per fit: its scores, the seconds of training, and
+          the error where it failed.
+
+    Raises
+    ------
+    ImportError
+        Without pandas.
+    TypeError
+        If X is sparse.
+    ValueError
+        If y has one class, or a class with fewer rows than folds, or if a learner fails
+        without any over-sampling.
+
+    See Also
+    --------
+    GAMOSampler : One of the contenders.
+    PriorCorrectedClassifier : Mends the probabilities behind an over-sampler.
+
+    Notes
+    -----
+    **Contenders.** Numbers are imputed by their median and standardised; then comes the
+    sampler, if any; then categories are made one-hot, their 32 most frequent levels
+    alone, rarer ones together. SMOTE is SMOTENC where there are categories and SMOTEN
+    where there is nothing else, with min(5, n - 1) neighbours for n rows in the
+    smallest class. The threshold is moved by
+    :class:`sklearn.model_selection.TunedThresholdClassifierCV` for balanced accuracy;
+    for more than two classes, to that of equally likely classes
+    (:class:`PriorCorrectedClassifier`). Probabilities are scored as they were before.
+    GAMO is ``GAMOSampler()``.
+
+    **Scores.** Average precision is that of the rarer class, or the mean over more than
+    two. The Brier score is the lower the better; over-sampling and class weights
+    change what probabilities mean, which `PriorCorrectedClassifier` can undo.
+
+    **Verdict.** Intervals are those of the corrected resampled t-test [1]_, at 95 %, as
+    folds share training rows. Doing nothing is recommended unless the interval of some
+    contender's difference in balanced accuracy is above 0 after Bonferroni's correction
+    for the number of contenders, and the difference at least .001. Then it is the
+    simplest of those above 0, in the order of the list at the top, that is within one
+    standard error of the best of them. A contender that failed on a fold is not
+    considered. The first line is on the learner that is chosen by the same rule.
+
+    References
+    ----------
+    .. [1] C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine
+       Learning 52, 2003.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from gamo_sampler import compare
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X, y = X[:70], y[:70]  # 50 rows and 20, easy to tell apart
+    >>> learners = {"logistic": LogisticRegression()}
+    >>> comparison = compare(
+    ...     X, y, learners=learners, n_splits=2, n_repeats=1, random_state=0
+    ... )
+    >>> print(comparison.verdict.splitlines()[0])
+    Do nothing, with logistic: over-sampling is not worth it here.
+    """
+    check_scalar(n_splits, "n_splits", Integral, min_val=2)
+    check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
+    X, n_numbers = tabulated(X)
+    y = by_frequency(y, n_splits)
+    check_consistent_length(X, y)
+    rng = private_random_state(random_state)
+    seed = int(rng.randint(2**31 - 1))
+    folds = RepeatedStratifiedKFold(
+        n_splits=n_splits, n_repeats=n_repeats, random_state=seed
+    )
+    learners = default_learners(seed) if learners is None else learners
+    jobs = [
+        (name, contender, i, train, test)
+        for i, (train, test) in enumerate(folds.split(X, y))
+        for name in learners
+        for contender in CONTENDERS
+    ]
+
+    def one(name, contender, i, train, test):
+        counts = np.bincount(y[train])
+        task = Task(learners[name], n_numbers, X.shape[1] - n_numbers, counts, seed + i)
+        where = {"learner": name, "contender": contender}
+        where |= dict(zip(("repeat", "fold"), divmod(i, n_splits), strict=True))
+        return where | measured(contender, task, X, y, train, test)
+
+    pool = Parallel(n_jobs=n_jobs, return_as="generator")
+    rows = tqdm(
+        pool(delayed(one)(*job) for job in jobs),
+        total=len(jobs),
+        unit="fit",
+        disable=not verbose,
+    )
+    return Comparison(list(rows), 1 / (n_splits - 1))
+
+
+def default_learners(seed):
+    return {
+        "logistic regression": LogisticRegression(max_iter=1000),
+        # Rows held out to stop early would have copies among those learned from.
+        "gradient boosting": HistGradientBoostingClassifier(
+            early_stopping=False, random_state=seed
+        ),
+    }
+
+
+def tabulated(X):
+    """A pandas frame of the columns of floats, then those of strings; their number."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            "compare needs pandas: pip install 'gamo_sampler[cli]'."
+        ) from error
+    if issparse(X):
+        raise TypeError("compare takes dense tables, but X is sparse.")
+    if is_frame(X) and not hasattr(X, "iloc"):
+        X = nw.from_native(X, eager_only=True).to_pandas()
+    X = X if is_frame(X) else pd.DataFrame(X).infer_objects()
+    categorical = categorical_mask(X, "auto")
+    numbers, categories = [], []
+    for i, name in enumerate(X.columns):
+        column = X.iloc[:, i]
+        if categorical[i]:
+            categories.append(strings(column))
+        else:
+            numbers.append(as_floats(column, name)[0])
+    columns = dict(enumerate([*numbers, *categories]))
+    return pd.DataFrame(columns), len(numbers)
+
+
+def strings(column):
+    """Categories of any type, as strings that can be sorted, NaN where one is missing.
+
+    Of Python's own type, as pandas would otherwise choose one that depends on its
+    version.
+    """
+    pairs = zip(column.tolist(), is_missing(column), strict=True)
+    return np.array([np.nan if gone else str(v) for v, gone in pairs], dtype=object)
+
+
+def by_frequency(y, n_splits):
+    """Labels as 0 for the most frequent one, 1 for the next, so that 1 is the rare one.
+
+    In scikit-learn's scores for two classes, 1 is the one that counts.
+    """
+    y = column_or_1d(y)
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    labels, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if len(labels) < 2:
+        raise ValueError(f"y has one class, {labels.tolist()}; compare needs two.")
+    if counts.min() < n_splits:
+        raise ValueError(
+            f"Class {labels[counts.argmin()]} has {counts.min()} rows, fewer than "
+            f"n_splits={n_splits} folds. Lower n_splits, or leave the class out."
+        )
+    return np.argsort(np.argsort(-counts, kind="stable"))[codes]
+
+
+def measured(contender, task, X, y, train, test):
+    """Scores of one fit, or its error."""
+    try:
+        start = time.perf_counter()
+        model = CONTENDERS[contender](task).fit(X.iloc[train], y[train])
+        seconds = time.perf_counter() - start
+        return scored(model, X.iloc[test], y[test]) | {"seconds": seconds}
+    except Exception as error:  # whatever it is, it is reported
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def scored(model, X, y):
+    found = model.predict(X)
+    # Moving a threshold leaves probabilities as they are.
+    probabilities = getattr(model, "estimator_", model).predict_proba(X)
+    binary = probabilities.shape[1] == 2
+    labels = np.arange(probabilities.shape[1])
+    return {
+        "balanced_accuracy": balanced_accuracy_score(y, found),
+        "geometric_mean": geometric_mean_score(y, found),
+        "average_precision": average_precision_score(
+            y, probabilities[:, 1] if binary else probabilities
+        ),
+        "brier_score": brier_score_loss(y, probabilities, labels=labels),
+    }
+
+
+class Comparison:
+    """What `compare` found; see there."""
+
+    def __init__(self, rows, ratio):
+        import pandas as pd
+
+        columns = ["learner", "contender", "repeat", "fold", *SCORES, "seconds"]
+        self.scores = pd.DataFrame(rows, columns=[*columns, "error"])
+        self._check()
+        self.recommended, self.verdict = verdict(self.scores, ratio)
+        self.summary = self._summary(ratio)
+
+    def _check(self):
+        """Raise where there is nothing to compare with."""
+        of_nothing = self.scores[self.scores["contender"] == "nothing"]
+        for learner, error in zip(
+            of_nothing["learner"], of_nothing["error"], strict=True
+        ):
+            if isinstance(error, str):
+                raise ValueError(f"{learner} fails without any over-sampling: {error}")
+
+    def _summary(self, ratio):
+        grouped = self.scores.groupby(["learner", "contender"], sort=False)
+        table = grouped[[*SCORES, "seconds"]].mean()
+        base = table.xs("nothing", level="contender")
+        for score in SCORES:
+            table[f"{score}_difference"] = table[score] - base[score]
+        table["failed"] = grouped["error"].count()
+        table[["low", "high"]] = self._intervals(ratio).reindex(table.index)
+        return table
+
+    def _intervals(self, ratio):
+        import pandas as pd
+
+        limits = {}
+        for learner in self.recommended:
+            wide = by_fold(self.scores, learner, "balanced_accuracy")
+            for name in wide.columns.drop("nothing"):
+                gain = wide[name] - wide["nothing"]
+                limits[learner, name] = interval(gain, ratio)[1:]
+        return pd.DataFrame(limits, index=["low", "high"], dtype=float).T
+
+    def table(self):
+        """The summary as strings, for print."""
+        frame = self.summary
+        shown = frame[[*SCORES]].map("{:.3f}".format).rename(columns=SCORES)
+        change = [
+            "" if np.isnan(low) else f"{d:+.3f} ({low:+.3f} to {high:+.3f})"
+            for d, low, high in frame[
+                ["balanced_accuracy_difference", "low", "high"]
+            ].to_numpy()
+        ]
+        shown.insert(1, "against nothing", change)
+        shown["seconds"] = frame["seconds"].map("{:.2f}".format)
+        if frame["failed"].any():
+            shown["failed folds"] = frame["failed"].astype(str)
+        return shown.rename_axis([None, None])
+
+    def __repr__(self):
+        return f"{self.verdict}\n\n{self.table().to_string()}"
+
+    def _repr_html_(self):
+        from html import escape
+
+        lines = "".join(f"<p>{escape(line)}</p>" for line in self.verdict.splitlines())
+        return lines + self.table().to_html()
