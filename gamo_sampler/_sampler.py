@@ -582,7 +582,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             sizes = self._lots.sizes.tolist()
             warn_of_copies(self._generated_classes(), sizes, wanted, stacklevel=5)
         if isinstance(rows, Table | SparseTable):
-            self._table = rows.take(self._members)
+            self._table = None if self._pool is None else rows.take(self._members)
         else:
             X = container(X, rows)
         if isinstance(y, list):
