@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ._compare import compare
+from ._compare import compare, import_pandas
 from ._report import write_report
 from ._sampler import GAMOSampler
 
@@ -154,11 +154,10 @@ def check_new(path):
 
 
 def read(path):
-    import pandas as pd
-
+    pd = import_pandas()
     if kind_of(path) == ".parquet":
         return pd.read_parquet(path)
-    return pd.read_csv(path, float_precision="round_trip")
+    return pd.read_csv(path)
 
 
 def write(frame, path):

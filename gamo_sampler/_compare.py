@@ -1,6 +1,7 @@
 """Is over-sampling worth it here? Cross-validation of what can be done instead."""
 
 import time
+from html import escape
 from numbers import Integral
 
 import narwhals as nw
@@ -28,7 +29,7 @@ from tqdm.auto import tqdm
 from ._columns import as_floats, categorical_mask, is_frame, is_missing
 from ._contenders import CONTENDERS, Task
 from ._torch import private_random_state
-from ._verdict import SCORES, by_fold, interval, verdict
+from ._verdict import SCORES, against_nothing, by_fold, verdict
 
 
 def compare(
@@ -80,7 +81,7 @@ def compare(
         - ``recommended``, dict, the contender to take by learner;
         - ``summary``, DataFrame by learner and contender: mean scores, and differences
           from doing nothing on the same folds, of balanced accuracy with a confidence
-          interval, ``low`` to ``high``;
+          interval, ``low`` to ``high``, and the ``p`` of its test;
         - ``scores``, DataFrame, a row per fit: its scores, the seconds of training, and
           the error where it failed.
 
@@ -115,13 +116,16 @@ def compare(
     two. The Brier score is the lower the better; over-sampling and class weights
     change what probabilities mean, which `PriorCorrectedClassifier` can undo.
 
-    **Verdict.** Intervals are those of the corrected resampled t-test [1]_, at 95 %, as
-    folds share training rows. Doing nothing is recommended unless the interval of some
-    contender's difference in balanced accuracy is above 0 after Bonferroni's correction
-    for the number of contenders, and the difference at least .001. Then it is the
-    simplest of those above 0, in the order of the list at the top, that is within one
-    standard error of the best of them. A contender that failed on a fold is not
-    considered. The first line is on the learner that is chosen by the same rule.
+    **Verdict.** Differences are tested by the corrected resampled t-test [1]_, as folds
+    share training rows; intervals are at 95 %, and ``p`` is multiplied by the number of
+    contenders that were tried (Bonferroni). A contender is better than doing nothing
+    where the interval of its difference in balanced accuracy is above 0, and the
+    difference at least .001. Doing nothing is recommended unless one that is better has
+    a ``p`` below .05. Then it is the simplest of those that are better, in the order of
+    the list at the top, that is within one standard error of the best of them. A
+    contender that failed on a fold is not considered. The first line is on the learner
+    that is chosen by the same rule. That no gain is beyond chance does not mean that
+    there is none: with few rows of a class intervals are wide.
 
     References
     ----------
@@ -147,34 +151,35 @@ def compare(
     X, n_numbers = tabulated(X)
     y = by_frequency(y, n_splits)
     check_consistent_length(X, y)
-    rng = private_random_state(random_state)
-    seed = int(rng.randint(2**31 - 1))
+    seed = int(private_random_state(random_state).randint(2**31 - 1))
     folds = RepeatedStratifiedKFold(
         n_splits=n_splits, n_repeats=n_repeats, random_state=seed
     )
     learners = default_learners(seed) if learners is None else learners
-    jobs = [
-        (name, contender, i, train, test)
-        for i, (train, test) in enumerate(folds.split(X, y))
-        for name in learners
-        for contender in CONTENDERS
-    ]
-
-    def one(name, contender, i, train, test):
-        counts = np.bincount(y[train])
-        task = Task(learners[name], n_numbers, X.shape[1] - n_numbers, counts, seed + i)
-        where = {"learner": name, "contender": contender}
-        where |= dict(zip(("repeat", "fold"), divmod(i, n_splits), strict=True))
-        return where | measured(contender, task, X, y, train, test)
-
+    fits = list(planned(X, y, n_numbers, learners, folds, seed))
     pool = Parallel(n_jobs=n_jobs, return_as="generator")
-    rows = tqdm(
-        pool(delayed(one)(*job) for job in jobs),
-        total=len(jobs),
+    found = tqdm(
+        pool(delayed(measured)(*fit, X, y) for fit in fits),
+        total=len(fits),
         unit="fit",
         disable=not verbose,
     )
-    return Comparison(list(rows), 1 / (n_splits - 1))
+    rows = [name | result for (name, *_), result in zip(fits, found, strict=True)]
+    return Comparison(rows, ratio=1 / (n_splits - 1))
+
+
+def planned(X, y, n_numbers, learners, folds, seed):
+    """(names, task, train, test) of every fit; names are those of the row of scores."""
+    n_splits = folds.get_n_splits() // folds.n_repeats
+    for i, (train, test) in enumerate(folds.split(X, y)):
+        repeat, fold = divmod(i, n_splits)
+        where = {"repeat": repeat, "fold": fold}
+        counts = np.bincount(y[train])
+        for name, learner in learners.items():
+            task = Task(learner, n_numbers, X.shape[1] - n_numbers, counts, seed + i)
+            for contender in CONTENDERS:
+                names = {"learner": name, "contender": contender} | where
+                yield names, task, train, test
 
 
 def default_learners(seed):
@@ -187,14 +192,19 @@ def default_learners(seed):
     }
 
 
-def tabulated(X):
-    """A pandas frame of the columns of floats, then those of strings; their number."""
+def import_pandas():
     try:
-        import pandas as pd
+        import pandas
     except ImportError as error:
         raise ImportError(
-            "compare needs pandas: pip install 'gamo_sampler[cli]'."
+            "Tables need pandas: pip install 'gamo_sampler[cli]'."
         ) from error
+    return pandas
+
+
+def tabulated(X):
+    """A pandas frame of the columns of floats, then those of strings; their number."""
+    pd = import_pandas()
     if issparse(X):
         raise TypeError("compare takes dense tables, but X is sparse.")
     if is_frame(X) and not hasattr(X, "iloc"):
@@ -213,11 +223,7 @@ def tabulated(X):
 
 
 def strings(column):
-    """Categories of any type, as strings that can be sorted, NaN where one is missing.
-
-    Of Python's own type, as pandas would otherwise choose one that depends on its
-    version.
-    """
+    """Categories of any type as strings, which can be sorted; NaN where one misses."""
     pairs = zip(column.tolist(), is_missing(column), strict=True)
     return np.array([np.nan if gone else str(v) for v, gone in pairs], dtype=object)
 
@@ -241,11 +247,11 @@ def by_frequency(y, n_splits):
     return np.argsort(np.argsort(-counts, kind="stable"))[codes]
 
 
-def measured(contender, task, X, y, train, test):
+def measured(names, task, train, test, X, y):
     """Scores of one fit, or its error."""
     try:
         start = time.perf_counter()
-        model = CONTENDERS[contender](task).fit(X.iloc[train], y[train])
+        model = CONTENDERS[names["contender"]](task).fit(X.iloc[train], y[train])
         seconds = time.perf_counter() - start
         return scored(model, X.iloc[test], y[test]) | {"seconds": seconds}
     except Exception as error:  # whatever it is, it is reported
@@ -296,31 +302,37 @@ class Comparison:
         for score in SCORES:
             table[f"{score}_difference"] = table[score] - base[score]
         table["failed"] = grouped["error"].count()
-        table[["low", "high"]] = self._intervals(ratio).reindex(table.index)
+        columns = ["low", "high", "p"]
+        table[columns] = self._tests(columns, ratio).reindex(table.index)
         return table
 
-    def _intervals(self, ratio):
+    def _tests(self, columns, ratio):
         import pandas as pd
 
-        limits = {}
-        for learner in self.recommended:
-            wide = by_fold(self.scores, learner, "balanced_accuracy")
-            for name in wide.columns.drop("nothing"):
-                gain = wide[name] - wide["nothing"]
-                limits[learner, name] = interval(gain, ratio)[1:]
-        return pd.DataFrame(limits, index=["low", "high"], dtype=float).T
+        found = {
+            (learner, name): test[1:]
+            for learner in self.recommended
+            for name, test in against_nothing(
+                by_fold(self.scores, learner, "balanced_accuracy"), ratio
+            ).items()
+        }
+        return pd.DataFrame(found, index=columns, dtype=float).T
 
     def table(self):
-        """The summary as strings, for print."""
+        """The summary in strings, a DataFrame to be printed."""
         frame = self.summary
         shown = frame[[*SCORES]].map("{:.3f}".format).rename(columns=SCORES)
-        change = [
-            "" if np.isnan(low) else f"{d:+.3f} ({low:+.3f} to {high:+.3f})"
-            for d, low, high in frame[
-                ["balanced_accuracy_difference", "low", "high"]
-            ].to_numpy()
+        changes = frame[["balanced_accuracy_difference", "low", "high", "p"]].to_numpy()
+        tested = ~np.isnan(changes).any(1)
+        texts = [
+            (f"{d:+.3f} ({low:+.3f} to {high:+.3f})", f"{p:.3f}")
+            for d, low, high, p in changes
         ]
-        shown.insert(1, "against nothing", change)
+        for i, title in enumerate(("against nothing", "p")):
+            column = [
+                text[i] if t else "" for text, t in zip(texts, tested, strict=True)
+            ]
+            shown.insert(1 + i, title, column)
         shown["seconds"] = frame["seconds"].map("{:.2f}".format)
         if frame["failed"].any():
             shown["failed folds"] = frame["failed"].astype(str)
@@ -330,7 +342,5 @@ class Comparison:
         return f"{self.verdict}\n\n{self.table().to_string()}"
 
     def _repr_html_(self):
-        from html import escape
-
         lines = "".join(f"<p>{escape(line)}</p>" for line in self.verdict.splitlines())
         return lines + self.table().to_html()

@@ -20,8 +20,9 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem;
   margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; font-size: 14px; }
 th, td { padding: .2rem .8rem .2rem 0; text-align: right; vertical-align: top;
-  border-bottom: 1px solid #ddd; overflow-wrap: anywhere; }
+  border-bottom: 1px solid #ddd; overflow-wrap: break-word; }
 th:first-child, td:first-child, .parameters td { text-align: left; }
+.parameters td { overflow-wrap: anywhere; }
 pre { background: #f4f4f4; padding: .6rem; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 .panels { display: grid; gap: 1.2rem;
@@ -93,6 +94,8 @@ def counts(labels, n_real):
 def classes(frame, target, n_real):
     """A section for each class that was generated."""
     is_real = np.arange(len(frame)) < n_real
+    if is_real.all():
+        yield "<p>Nothing was generated: no class is below the size asked for.</p>"
     for label in frame[target][~is_real].unique():
         own = (frame[target] == label).to_numpy()
         rows = frame[own].drop(columns=target)
@@ -193,7 +196,10 @@ def pair_of_bars(y, level, shares, top):
 
 
 def written(value):
-    return f"{value:.4g}" if isinstance(value, Real) else escape(str(value))
+    """A number, or a date to the minute."""
+    if isinstance(value, Real):
+        return f"{value:.4g}"
+    return escape(str(value).removesuffix(" 00:00:00")[:16])
 
 
 def correlations(rows, n):
@@ -219,7 +225,8 @@ def correlations(rows, n):
     )
     return (
         "<h3>Correlations</h3><p>Blue is -1, white 0, red 1, grey where a column is "
-        f'constant. {escape(note)}</p><div class="pair">{pictures}</div>'
+        f"constant, in the order of the columns above, whose names show under the "
+        f'pointer. {escape(note)}</p><div class="pair">{pictures}</div>'
     )
 
 

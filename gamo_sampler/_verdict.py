@@ -29,17 +29,33 @@ def standard_error(differences, ratio):
     return np.sqrt((1 / n + ratio) * np.var(differences, ddof=1))
 
 
-def interval(differences, ratio, alpha=ALPHA):
+def interval(differences, ratio):
     """Mean of paired differences over folds, and its confidence limits."""
     mean = np.mean(differences)
-    reach = t.ppf(1 - alpha / 2, len(differences) - 1)
+    reach = t.ppf(1 - ALPHA / 2, len(differences) - 1)
     reach *= standard_error(differences, ratio)
     return float(mean), float(mean - reach), float(mean + reach)
 
 
-def is_gain(differences, ratio, alpha=ALPHA):
-    mean, low, _ = interval(differences, ratio, alpha)
-    return low > 0 and mean >= LEAST_GAIN
+def p_value(differences, ratio):
+    """That of the two-sided test of a mean of 0."""
+    mean, error = np.mean(differences), standard_error(differences, ratio)
+    if error == 0:
+        return float(mean == 0)
+    return float(2 * t.sf(abs(mean) / error, len(differences) - 1))
+
+
+def against_nothing(wide, ratio):
+    """{contender: (mean, low, high, p)} of one learner's differences.
+
+    `wide` has a column of scores by fold for each contender. p is corrected for the
+    number of contenders (Bonferroni), the limits are not.
+    """
+    gains = {name: wide[name] - wide["nothing"] for name in wide.columns[1:]}
+    return {
+        name: (*interval(d, ratio), min(1.0, len(gains) * p_value(d, ratio)))
+        for name, d in gains.items()
+    }
 
 
 def by_fold(scores, learner, score):
@@ -51,15 +67,19 @@ def by_fold(scores, learner, score):
 
 
 def recommend(wide, ratio):
-    """The contender to take, by one learner's scores, a column for each contender.
+    """The contender to take, by one learner's scores.
 
-    Nothing, unless one is better than that, with Bonferroni's correction for the number
-    of contenders; then the simplest of those that are, without it.
+    Nothing, unless one is better even where account is taken of how many were tried;
+    then the simplest of the better ones.
     """
-    gains = {c: wide[c] - wide["nothing"] for c in wide if c != "nothing"}
-    if not any(is_gain(d, ratio, ALPHA / len(gains)) for d in gains.values()):
+    better = {
+        name: p
+        for name, (mean, low, _, p) in against_nothing(wide, ratio).items()
+        if low > 0 and mean >= LEAST_GAIN
+    }
+    if not better or min(better.values()) >= ALPHA:
         return "nothing"
-    return simplest({c: wide[c] for c, d in gains.items() if is_gain(d, ratio)}, ratio)
+    return simplest({name: wide[name] for name in better}, ratio)
 
 
 def simplest(columns, ratio):
@@ -172,7 +192,7 @@ def rankings(scores, learner, ratio):
     }
     found = [f"{SCORES[s]}: {name}" for s, name in picks.items() if name != "nothing"]
     if not found:
-        return " Average precision and Brier score gain by none beyond chance."
+        return " None improves average precision or the Brier score beyond chance."
     return f" By other scores, best are: {'; '.join(found)}."
 
 
@@ -184,5 +204,5 @@ def failures(scores, learner):
         if len(errors):
             yield (
                 f"{name} failed with {learner} on {len(errors)} of {len(of_one)} folds "
-                f"and is not considered: {errors.iloc[0]}"
+                f"and is not considered: {errors.iloc[0].splitlines()[0]}"
             )
