@@ -274,8 +274,24 @@ def scored(model, X, y):
     }
 
 
+def change_in_words(row):
+    if np.isnan(row["low"]):
+        return ""
+    change, low, high = row[["balanced_accuracy_difference", "low", "high"]]
+    return f"{change:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def p_in_words(p):
+    if np.isnan(p):
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 class Comparison:
-    """What `compare` found; see there."""
+    """What `compare` found, `scores`, `summary`, `recommended` and `verdict`; see there.
+
+    It prints as the verdict and a table, in notebooks too.
+    """
 
     def __init__(self, rows, ratio):
         import pandas as pd
@@ -288,12 +304,10 @@ class Comparison:
 
     def _check(self):
         """Raise where there is nothing to compare with."""
-        of_nothing = self.scores[self.scores["contender"] == "nothing"]
-        for learner, error in zip(
-            of_nothing["learner"], of_nothing["error"], strict=True
-        ):
-            if isinstance(error, str):
-                raise ValueError(f"{learner} fails without any over-sampling: {error}")
+        failed = self.scores.query("contender == 'nothing' and error.notna()")
+        if len(failed):
+            learner, error = failed[["learner", "error"]].iloc[0]
+            raise ValueError(f"{learner} fails without any over-sampling: {error}")
 
     def _summary(self, ratio):
         grouped = self.scores.groupby(["learner", "contender"], sort=False)
@@ -322,17 +336,8 @@ class Comparison:
         """The summary in strings, a DataFrame to be printed."""
         frame = self.summary
         shown = frame[[*SCORES]].map("{:.3f}".format).rename(columns=SCORES)
-        changes = frame[["balanced_accuracy_difference", "low", "high", "p"]].to_numpy()
-        tested = ~np.isnan(changes).any(1)
-        texts = [
-            (f"{d:+.3f} ({low:+.3f} to {high:+.3f})", f"{p:.3f}")
-            for d, low, high, p in changes
-        ]
-        for i, title in enumerate(("against nothing", "p")):
-            column = [
-                text[i] if t else "" for text, t in zip(texts, tested, strict=True)
-            ]
-            shown.insert(1 + i, title, column)
+        shown.insert(1, "against nothing", frame.apply(change_in_words, axis=1))
+        shown.insert(2, "p", frame["p"].map(p_in_words))
         shown["seconds"] = frame["seconds"].map("{:.2f}".format)
         if frame["failed"].any():
             shown["failed folds"] = frame["failed"].astype(str)

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gamo_sampler import compare
-from gamo_sampler._compare import by_frequency, measured, tabulated
+from gamo_sampler._compare import by_frequency, measured, p_in_words, tabulated
 from gamo_sampler._contenders import CONTENDERS, Task
 
 LOGISTIC = {"logistic": LogisticRegression(max_iter=1000)}
@@ -153,6 +153,11 @@ def test_prints(on_cancer):
             f"{on_cancer.summary.loc[('logistic', 'GAMO'), 'brier_score']:.3f}" in shown
         )
     assert "failed folds" not in text
+
+
+def test_small_p():
+    shown = [p_in_words(p) for p in (0.00099, 0.001, 0.9996, np.nan)]
+    assert shown == ["<0.001", "0.001", "1.000", ""]
 
 
 def test_names_are_escaped(cancer, nothing_alone):
