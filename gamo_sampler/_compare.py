@@ -288,7 +288,7 @@ def p_in_words(p):
 
 
 class Comparison:
-    """What `compare` found, `scores`, `summary`, `recommended` and `verdict`; see there.
+    """What `compare` found: `verdict`, `recommended`, `summary`, `scores`; see there.
 
     It prints as the verdict and a table, in notebooks too.
     """
