@@ -1,6 +1,7 @@
 """Generative adversarial minority oversampling for scikit-learn users."""
 
 from ._classifier import GAMOClassifier
+from ._compare import compare
 from ._features import GAMOFeatures
 from ._gamo2pix import GAMO2Pix
 from ._priors import PriorCorrectedClassifier
@@ -17,5 +18,6 @@ __all__ = [
     "PriorCorrectedClassifier",
     "Recipe",
     "__version__",
+    "compare",
     "published",
 ]

@@ -1,6 +1,10 @@
-"""``python -m gamo_sampler``: the game against SMOTE and against doing nothing."""
+"""``python -m gamo_sampler``: the game against SMOTE and against doing nothing.
+
+Or, with the name of one as the first argument, the commands of ``_cli``.
+"""
 
 import argparse
+import sys
 import time
 import zipfile
 
@@ -15,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 
-from . import GAMOClassifier
+from . import GAMOClassifier, _cli
 from ._images import as_rows
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -26,11 +30,16 @@ SEED = 0
 
 
 def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in _cli.COMMANDS:
+        return _cli.main(argv)
     parser = argparse.ArgumentParser(
         prog="python -m gamo_sampler",
         description="Train a plain classifier network (CN), SMOTE + CN and GAMO on "
         "imbalanced data and print their recalls side by side. Without arguments: on "
         "scikit-learn's digits, made long-tailed.",
+        epilog=f"For tables there are {' and '.join(_cli.COMMANDS)}: "
+        "python -m gamo_sampler resample --help.",
     )
     parser.add_argument(
         "--data",

@@ -8,6 +8,7 @@ import gamo_sampler
 ALLOWED = {
     "__init__": {
         "_classifier",
+        "_compare",
         "_features",
         "_gamo2pix",
         "_priors",
@@ -16,7 +17,7 @@ ALLOWED = {
         "_sampler",
         "_version",
     },
-    "__main__": {"__init__", "_images"},
+    "__main__": {"__init__", "_cli", "_images"},
     "_audit": set(),
     "_base": {
         "_build",
@@ -33,8 +34,11 @@ ALLOWED = {
     },
     "_build": {"_networks"},
     "_classifier": {"_base", "_docs", "_images", "_lazy", "_priors"},
+    "_cli": {"_compare", "_report", "_sampler"},
     "_columns": {"_frames"},
+    "_compare": {"_columns", "_contenders", "_torch", "_verdict"},
     "_constraints": set(),
+    "_contenders": {"_priors", "_sampler"},
     "_distributed": set(),
     "_docs": set(),
     "_draws": {"_distributed", "_losses", "_networks", "_torch"},
@@ -65,6 +69,7 @@ ALLOWED = {
     "_provenance": set(),
     "_published": set(),
     "_recipe": {"_columns", "_frames", "_provenance", "_tables"},
+    "_report": {"_columns"},
     "_sampler": {
         "_audit",
         "_base",
@@ -81,6 +86,7 @@ ALLOWED = {
     },
     "_tables": {"_columns", "_frames", "_lazy", "_provenance"},
     "_torch": {"_lazy"},
+    "_verdict": {"_contenders"},
     "_version": set(),
     "_watch": set(),
     "baselines.__init__": {"baselines._augment", "baselines._cgan", "baselines._dos"},
@@ -161,5 +167,6 @@ def test_public_names():
         "PriorCorrectedClassifier",
         "Recipe",
         "__version__",
+        "compare",
         "published",
     }

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as npst
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline, make_pipeline
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -102,6 +103,24 @@ def test_any_table(data, dtype):
     assert_array_equal(X_out[:n], X)
     assert X_out.dtype == dtype
     assert_within_the_range_of_the_class(X, y, X_out, y_out)
+
+
+@pytest.mark.filterwarnings("ignore:No class is below:UserWarning")
+@pytest.mark.parametrize("kind", ["frame", "objects", "sparse"])
+def test_balanced_tables_come_back_as_they_are(kind):
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [0.5, 0.0, 0.0, 2.5]})
+    if kind == "frame":
+        frame["b"] = list("xyxy")
+    X = frame if kind == "frame" else frame.to_numpy(object)
+    X = csr_array(frame.to_numpy()) if kind == "sparse" else X
+    y = np.array([0, 1, 0, 1])
+    model = sampler(missing="propagate")
+    X_out, y_out = model.fit_resample(X, y)
+    assert type(X_out) is type(X)
+    assert_array_equal(y_out, y)
+    changed = X_out != X
+    assert not (changed.nnz if kind == "sparse" else np.any(changed))
+    assert model.audit() == {}
 
 
 def test_far_from_zero_nothing_is_lost(table):
