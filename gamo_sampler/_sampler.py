@@ -189,9 +189,6 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         mixup=0.0,
         weight_averaging=0.0,
         sampling_strategy="auto",
-        categorical_features="auto",
-        categories="vote",
-        missing="error",
         schedule="joint",
         latent_dim=100,
         hidden_layer_sizes="auto",
@@ -211,6 +208,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         verbose=0,
         random_state=None,
         device="auto",
+        categorical_features="auto",
+        categories="vote",
+        missing="error",
     ):
         super().__init__(
             loss=loss,
