@@ -54,6 +54,8 @@ def write_reports(rows, folder):
             (folder / f"{name}.rst").write_text(picture_table(name, group))
             continue
         (folder / f"{name}.rst").write_text(table(name, group))
+        if (group["table"] == "mixed").all():
+            (folder / f"{name}_sets.rst").write_text(sets_table(name, group))
         if can_plot:
             for metric in METRICS:
                 plot_ranks(cells(group, metric), folder / f"{name}_{metric}.png")
@@ -156,6 +158,16 @@ def table(name, group):
         own = group[group["method"] == method]
         lines.append(line(method, own, per_metric, ranks))
     return list_table(caption(name, group), lines) + footnote(per_metric)
+
+
+def sets_table(name, group):
+    """GM of every set, one column per method, means over the seeds."""
+    means = group.pivot_table("gm", "protocol", "method")
+    means.loc["mean"] = means.mean()
+    lines = [("GM of", *means.columns)]
+    for protocol, own in means.iterrows():
+        lines.append([protocol.split("/")[-1], *(f"{gm:.3f}" for gm in own)])
+    return list_table(caption(name, group), lines)
 
 
 def picture_table(name, group):

@@ -466,6 +466,26 @@ def hand_made():
     ]
 
 
+def test_scores_of_every_set(tmp_path):
+    found = [
+        result(method, seed, gm + seed / 10, f"mixed/{name}", name, "cn")
+        for method, name, gm in [
+            *(("none", "a", 0.2), ("none", "b", 0.4)),
+            *(("gamo", "a", 0.6), ("gamo", "b", 0.7)),
+        ]
+        for seed in (0, 1)
+    ]
+    report.write_reports(found, tmp_path)
+    text = (tmp_path / "mixed_paper_least_squares_cn_sets.rst").read_text()
+    cells = [line[7:] for line in text.splitlines() if line.startswith("     - ")]
+    assert cells == [
+        *("gamo", "none"),
+        *("0.650", "0.250"),
+        *("0.750", "0.450"),
+        *("0.700", "0.350"),
+    ]
+
+
 def test_means_tests_and_ranks_of_a_table(tmp_path):
     out = tmp_path / "results.jsonl"
     out.write_text("".join(json.dumps(row) + "\n" for row in hand_made()))

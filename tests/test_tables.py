@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTENC
@@ -22,6 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from gamo_sampler import GAMOSampler
 from gamo_sampler._tables import MAX_LEVELS, SparseTable, Table
+from gamo_sampler._torch import Rows, Scaling
 
 N = 59
 CHOICES = ["vote", "draw", "block"]
@@ -258,6 +260,14 @@ def test_polars_gives_what_pandas_gives(made, choice):
     for name in frame:
         expected = of_pandas[name].astype(object).where(of_pandas[name].notna(), None)
         assert of_polars[name].to_list() == expected.to_list()
+
+
+def test_means_never_pass_the_extremes_by_a_last_bit():
+    weights = np.random.default_rng(0).dirichlet(np.ones(5), size=200)
+    table = Table.of(pd.DataFrame({"a": np.full(5, 0.1)}), [False])
+    X = table.mixed(sparse.csr_array(weights), "vote", None)
+    assert not (weights @ np.full(5, 0.1) / weights.sum(1) == 0.1).all()
+    assert (X["a"] == 0.1).all()
 
 
 def test_what_the_game_reads():
@@ -508,6 +518,13 @@ def test_some_columns_sparse(frame):
     numbers = X.drop(columns="str")
     _, X_resampled, _ = fitted(numbers)
     assert (X_resampled.dtypes == numbers.dtypes).all()
+
+
+def test_no_dense_copy_is_held():
+    X = sparse.csr_array(with_zeros())
+    for rows, is_resident in ((SparseTable(X, X[:0]), False), (X.toarray(), True)):
+        held = Rows(rows, Scaling.of_rows(rows), torch.device("cpu")).resident
+        assert (held is not None) == is_resident
 
 
 def test_the_majority_is_never_dense(monkeypatch):
