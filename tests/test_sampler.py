@@ -318,14 +318,6 @@ def test_labels_in_mixed_lists_and_dates(table):
     assert set(Counter(days_out).values()) == {40}
 
 
-def test_one_sparse_column_is_refused_by_name(table):
-    X, y = table
-    column = pd.arrays.SparseArray(np.arange(59))
-    frame = pd.DataFrame({"amount": X[:, 0], "grade": column})
-    with pytest.raises(TypeError, match=r"these columns have other types: .'grade': "):
-        sampler().fit_resample(frame, y)
-
-
 def test_dates_in_an_array_are_refused(table):
     X, y = table
     dates = X.astype("M8[s]")
