@@ -161,17 +161,25 @@ def _next_label(index):
     return index.max() + 1 if whole else len(index)
 
 
-def continued(blocks, data):
-    """Blocks of rows that follow those of `data`, with the index that goes on there."""
-    if not hasattr(data, "iloc"):
-        yield from blocks
-        return
+def continued(blocks, before):
+    """Blocks (X, y) that follow those containers, with the indexes that go on there."""
+    n = 0
+    for block in blocks:
+        yield tuple(
+            _labelled(rows, old, n) for rows, old in zip(block, before, strict=True)
+        )
+        n += n_rows(block[0])
+
+
+def _labelled(rows, before, n):
+    """`rows` as those that come n rows after the last of `before`."""
+    if not hasattr(before, "iloc"):
+        return rows
     import pandas as pd
 
-    start, name = _next_label(data.index), data.index.name
-    for block in blocks:
-        yield block.set_axis(pd.RangeIndex(start, start + len(block), name=name))
-        start += len(block)
+    start = _next_label(before.index) + n
+    labels = pd.RangeIndex(start, start + len(rows), name=before.index.name)
+    return rows.set_axis(labels)
 
 
 def cast(values, dtype):

@@ -363,7 +363,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         else:
             blocks = rechunked(self._features(rows), chunk_size)
         labels = (part(y, block) for block in gen_batches(len(rows), chunk_size))
-        new = self._new_blocks(X, y, chunk_size)
+        new = continued(self._new_blocks(chunk_size), (X, y))
         return chain(zip(blocks, labels, strict=True), new)
 
     def sample(self, n, *, random_state=None, return_weights=False):
@@ -680,8 +680,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
                 self.provenance_ = weights
         return X, extend(y, self._encode(labels))
 
-    def _new_blocks(self, old_X, old_y, size):
-        """(rows, labels) after the old ones, `size` at a time, in their types."""
+    def _new_blocks(self, size):
+        """(rows, labels), `size` at a time, in the caller's types."""
         if self._pool is None:
             return iter(())
         counts, random_state = self._order(self._targets(), None)
@@ -689,7 +689,6 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         blocks = self._blocks(counts, run_generator(random_state))
         rows = rechunked((fill(X, rows) for rows, *_ in blocks), size)
         labels = map(self._labels_like_y, self._labels(counts, size))
-        rows, labels = continued(rows, old_X), continued(labels, old_y)
         return zip(rows, labels, strict=True)
 
     def _labels(self, counts, size):

@@ -68,8 +68,8 @@ def test_an_anchor_s_weight_may_vanish(table, monkeypatch):
     X, y = table
     of = Lots.of
 
-    def near_one(lots, k, rng, *group):
-        draw = of(lots, k, rng, *group)
+    def near_one(*arguments):
+        draw = of(*arguments)
         draw.u[:, 0] = 1 - 1e-5
         return draw
 
