@@ -20,7 +20,9 @@ class Limits:
     @property
     def needed(self):
         """The least number of sources with which they can be met."""
-        return ceil(max(1 / self.max_weight, self.min_sources) - 1e-9)
+        least = max(1 / self.max_weight, self.min_sources)
+        # A third may be just below its double: then 3 do, as far as doubles tell.
+        return max(ceil(least - 1e-12), 1 + (least > 1))
 
     def check(self, labels, sizes):
         """Raise an error where rows have too few sources, `sizes` at most by label."""
@@ -61,10 +63,11 @@ class Limits:
         """The step after which the greatest weight is `max_weight`."""
         greatest = w[:, :1]
         step = (greatest - self.max_weight) / (greatest - equal)
-        return step.where(greatest > self.max_weight, 0)
+        # Equal weights already, where a bound is met but for its last bits.
+        return step.where(greatest > equal.clamp(min=self.max_weight), 0)
 
     def _to_sum(self, w, equal):
         """The step after which sum(w^2) is 1 / `min_sources`."""
         squares, most = (w**2).sum(1, keepdim=True), 1 / self.min_sources
         step = 1 - ((most - equal).clamp(min=0) / (squares - equal)).sqrt()
-        return step.where(squares > most, 0)
+        return step.where(squares > equal.clamp(min=most), 0)

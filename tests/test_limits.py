@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.testing import assert_allclose, assert_array_equal
@@ -88,6 +88,8 @@ def test_an_anchor_s_weight_may_vanish(table, monkeypatch):
     max_weight=st.floats(1 / 3, 1),
     min_sources=st.floats(1, 3),
 )
+@example(np.zeros((3, 6), np.float32), None, np.nextafter(1, 0), 1.0)
+@example(np.zeros((3, 6), np.float32), None, 1.0, np.nextafter(2, 3))
 def test_bounds_hold_whatever_the_weights(
     weights, max_sources, max_weight, min_sources
 ):
