@@ -1,5 +1,6 @@
 """GAMOSampler: the generator G that comes out of the game, as an over-sampler."""
 
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -358,12 +359,13 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         """
         check_scalar(chunk_size, "chunk_size", Integral, min_val=1)
         X, y, rows = self._learn(X, y, groups)
+        fitted = copy(self)  # another fit does not reach into blocks still to come
         if self.feature_extractor is None:
             blocks = (part(X, block) for block in gen_batches(len(rows), chunk_size))
         else:
-            blocks = rechunked(self._features(rows), chunk_size)
+            blocks = rechunked(fitted._features(rows), chunk_size)
         labels = (part(y, block) for block in gen_batches(len(rows), chunk_size))
-        new = continued(self._new_blocks(chunk_size), (X, y))
+        new = continued(fitted._new_blocks(chunk_size), (X, y))
         return chain(zip(blocks, labels, strict=True), new)
 
     def sample(self, n, *, random_state=None, return_weights=False):
@@ -396,6 +398,27 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             return self._sample_with_weights(n, random_state)
         X, labels = super().sample(n, random_state=random_state)
         return X, self._labels_like_y(labels)
+
+    def iter_sample(self, n, *, chunk_size=65536, random_state=None):
+        """Generate rows in blocks, in memory that does not grow with their number.
+
+        Parameters
+        ----------
+        n : int or dict
+            As in `sample`.
+        chunk_size : int, default=65536
+            Number of rows in a block. The last block may have fewer.
+        random_state : int, RandomState instance or None, default=None
+            As in `sample`.
+
+        Returns
+        -------
+        blocks : iterator of (X_block, y_block)
+            Concatenated, what `sample` returns.
+        """
+        check_scalar(chunk_size, "chunk_size", Integral, min_val=1)
+        counts, random_state = self._order(n, random_state)
+        return copy(self)._sampled_blocks(counts, random_state, chunk_size)
 
     def _sample_with_weights(self, n, random_state):
         counts, random_state = self._order(n, random_state)
@@ -684,7 +707,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         """(rows, labels), `size` at a time, in the caller's types."""
         if self._pool is None:
             return iter(())
-        counts, random_state = self._order(self._targets(), None)
+        return self._sampled_blocks(*self._order(self._targets(), None), size)
+
+    def _sampled_blocks(self, counts, random_state, size):
         X, _ = self._templates
         blocks = self._blocks(counts, run_generator(random_state))
         rows = rechunked((fill(X, rows) for rows, *_ in blocks), size)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import zarr
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_array
 
 from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOFeatures, GAMOSampler
@@ -367,6 +368,66 @@ def test_errors_and_training_come_with_the_call(table):
     sampler.iter_resample(X, y)
     assert sampler.n_iter_ == 1
     assert len(sampler.sample({2: 4})[0]) == 4
+
+
+def test_blocks_to_come_are_those_of_their_own_fit(table):
+    X, y = table
+    sampler = GAMOSampler(max_iter=2, random_state=0)
+    expected, labels = sampler.fit_resample(X, y)
+    blocks = sampler.iter_resample(X, y, chunk_size=20)
+    first = next(blocks)
+    sampler.set_params(max_weight=0.6)
+    sampler.fit_resample(X + 1000, np.where(y == 0, 3, y))
+    Xs, ys = collected(chain([first], blocks))
+    np.testing.assert_array_equal(np.concatenate(Xs), expected)
+    np.testing.assert_array_equal(np.concatenate(ys), labels)
+
+
+# iter_sample
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7, 100])
+def test_sampled_blocks_are_those_of_sample(table, chunk_size):
+    X, y = table
+    sampler = GAMOSampler(max_iter=2, random_state=0)
+    sampler.fit_resample(pd.DataFrame(X), y)
+    wanted = {1: 20, 2: 3}
+    expected, labels = sampler.sample(wanted, random_state=5)
+    blocks = sampler.iter_sample(wanted, chunk_size=chunk_size, random_state=5)
+    Xs, ys = collected(blocks)
+    assert {len(rows) for rows in Xs[:-1]} <= {chunk_size}
+    pd.testing.assert_frame_equal(pd.concat(Xs, ignore_index=True), expected)
+    np.testing.assert_array_equal(np.concatenate(ys), labels)
+
+
+def test_memory_of_sampled_blocks_does_not_grow(table, monkeypatch):
+    monkeypatch.setattr("gamo_sampler._base.CHUNK_VALUES", 400)
+    X, y = table
+    sampler = GAMOSampler(max_iter=2, random_state=0)
+    sampler.fit_resample(X, y)
+    made = []
+    mixture = GAMOSampler._mixture
+
+    def counted(*args):
+        made.append(len(args[2].y))
+        return mixture(*args)
+
+    monkeypatch.setattr(GAMOSampler, "_mixture", counted)
+    blocks = sampler.iter_sample({1: 10_000}, chunk_size=50, random_state=0)
+    assert made == []
+    next(blocks)
+    assert sum(made) <= 50 + max(made)
+
+
+def test_sampled_blocks_are_checked_at_the_call(table):
+    sampler = GAMOSampler(max_iter=2, random_state=0)
+    with pytest.raises(NotFittedError):
+        sampler.iter_sample(3)
+    sampler.fit_resample(*table)
+    with pytest.raises(ValueError, match="chunk_size"):
+        sampler.iter_sample(3, chunk_size=0)
+    with pytest.raises(ValueError, match="asks for rows of"):
+        sampler.iter_sample({7: 3})
 
 
 def test_the_consumer_finds_torch_as_it_was(table):
