@@ -297,6 +297,8 @@ def plot(path, out):
         output = own.drop_duplicates(axis)
         column[1].loglog(output[axis], output["output_mib"], "k:", label="the output")
         column[1].set_xlabel(LABELS[axis])
+        column[1].set_xticks(output[axis], [f"{x:,}" for x in output[axis]])
+        column[1].minorticks_off()
     axes[0, 0].set_ylabel("seconds")
     axes[1, 0].set_ylabel("memory above the input, MiB")
     axes[0, 0].legend()
