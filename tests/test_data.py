@@ -215,6 +215,10 @@ def test_what_is_refused(frame, folder, tmp_path):
     refused(folder, ValueError, "chunk_size == 0", chunk_size=0)
     conv = GAMOSampler(feature_extractor="conv")
     refused(folder, ValueError, "has to be None", sampler=conv)
+    for settings in ({"missing": "propagate"}, {"categorical_features": [0]}):
+        (name,) = settings
+        table = GAMOSampler(**settings)
+        refused(folder, ValueError, f"the sampler has {name}=", sampler=table)
     wrong = GAMOSampler(loss="none")
     refused(folder, ValueError, "The 'loss' parameter", sampler=wrong)
     frame.drop(columns="flag").to_parquet(folder / "part-2.parquet", index=False)

@@ -169,6 +169,13 @@ def _checked(sampler):
             "sampler has a feature_extractor, so that its rows are features, not those "
             "of the columns; it has to be None."
         )
+    for name, needed in (("categorical_features", "auto"), ("missing", "error")):
+        given = getattr(sampler, name)
+        if not isinstance(given, str) or given != needed:
+            raise ValueError(
+                f"Files are read as plain numbers, but the sampler has {name}={given!r}"
+                f"; it has to be {needed!r}."
+            )
     return sampler
 
 
