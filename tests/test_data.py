@@ -166,6 +166,55 @@ def test_labels_of_any_type_from_one_file(frame, sampler, tmp_path, labels):
     assert counts["before"] == dict(Counter(labels))
 
 
+@pytest.mark.parametrize("unit", ["D", "ns"])
+def test_dates_as_labels_are_keys_as_numpy_has_them(frame, sampler, tmp_path, unit):
+    days = np.array(["2020-01-01", "2021-01-01"], f"M8[{unit}]")
+    table = pa.Table.from_pandas(frame.drop(columns="label"), preserve_index=False)
+    labels = pa.array(days[(frame["label"] == "b").astype(int)])
+    pq.write_table(table.append_column("label", labels), tmp_path / "source.parquet")
+    counts = resample_parquet(
+        tmp_path / "source.parquet", tmp_path / "out", label="label", sampler=sampler
+    )
+    assert counts["before"] == dict(zip(days, [60, 25], strict=True))
+    assert counts["after"] == dict.fromkeys(days, 60)
+    assert len(sampler.sample(dict.fromkeys([*counts["after"]][1:], 2))[0]) == 2
+
+
+@pytest.mark.parametrize("name", ["label=5", "amount=5"])
+def test_a_folder_named_like_a_partition(frame, folder, sampler, tmp_path, name):
+    source = folder.rename(tmp_path / name)
+    counts = resample_parquet(
+        source, tmp_path / "target", label="label", sampler=sampler
+    )
+    assert counts["after"] == {"a": 60, "b": 60}
+    assert len(pd.read_parquet(tmp_path / "target")) == 120
+
+
+def test_folders_and_hidden_files_in_the_source_are_left_out(
+    frame, folder, sampler, tmp_path
+):
+    for name in ("_draft.parquet", ".part-3.parquet"):
+        frame.to_parquet(folder / name, index=False)
+    (folder / "more.parquet").mkdir()
+    target = tmp_path / "target"
+    counts = resample_parquet(folder, target, label="label", sampler=sampler)
+    assert counts["before"] == {"a": 60, "b": 25}
+    names = ["part-0.parquet", "part-1.parquet", "part-1_generated.parquet"]
+    assert sorted(path.name for path in target.iterdir()) == names
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "zstd"])
+def test_generated_rows_are_compressed_alike(frame, sampler, tmp_path, codec):
+    source, target = tmp_path / "source.parquet", tmp_path / "target"
+    frame.to_parquet(source, index=False, compression=codec)
+    resample_parquet(source, target, label="label", sampler=sampler)
+    found, expected = (
+        pq.read_metadata(path).row_group(0).column(0).compression
+        for path in (target / "source_generated.parquet", source)
+    )
+    assert found == expected
+
+
 def test_nothing_to_generate(frame, tmp_path):
     frame.to_parquet(tmp_path / "source.parquet", index=False)
     with pytest.warns(UserWarning, match="nothing is generated") as caught:
@@ -238,7 +287,12 @@ def test_a_target_nowhere_is_refused_before_training(folder, sampler, tmp_path):
 
 
 def test_what_is_refused_in_the_data(frame, tmp_path):
+    source = tmp_path / "_source.parquet"
+    frame.to_parquet(source, index=False)
+    refused(source, ValueError, "leave _source.parquet out")
     source = tmp_path / "source.parquet"
+    frame[["label"]].to_parquet(source, index=False)
+    refused(source, ValueError, "no column but 'label'")
     frame.set_index("count").to_parquet(source)
     refused(source, ValueError, r"\['count'\] hold the index")
     frame.astype({"count": "Int16"}).assign(
