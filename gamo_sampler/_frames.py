@@ -101,6 +101,8 @@ def rechunked(blocks, size):
 
 def append(data, blocks, n):
     """`data` as it is, followed by blocks of n rows: of arrays, never copied twice."""
+    if hasattr(type(data), "blocks"):  # of a lazy array; not a column of that name
+        return stacked(chain(data.blocks(), blocks), len(data) + n)
     if not isinstance(data, np.ndarray):
         empty = template(data)
         return joined([data, *(fill(empty, block) for block in blocks)])

@@ -1,6 +1,7 @@
 """Arrays that need not fit in memory: rows of files, of Zarr and of Dask, by index."""
 
 import math
+from multiprocessing import parent_process
 
 import numpy as np
 from sklearn.utils import check_consistent_length, gen_batches
@@ -28,8 +29,9 @@ def lazy_rows(X):
         return MappedRows(X)
     if _library(X) == "zarr":
         return ChunkedRows(X.shape, X.dtype, _zarr_edges(X), lambda rows: X[rows])
-    edges = np.cumsum([0, *_known(X).chunks[0]])
-    return ChunkedRows(X.shape, X.dtype, edges, lambda rows: X[rows].compute())
+    _check_dask(X)
+    edges = np.cumsum([0, *X.chunks[0]])
+    return ChunkedRows(X.shape, X.dtype, edges, lambda rows: _computed(X[rows]))
 
 
 def check_rows(estimator, X, y="no_validation", *, reset=True, ensure_min_samples=1):
@@ -74,6 +76,8 @@ class LazyRows:
     ndim = 2
     # Whether few of them may be kept in memory as an array.
     may_be_dense = True
+    # Python, and numpy, would read them one by one.
+    __iter__ = None
 
     def __init__(self, shape, dtype, names=None):
         self.shape = shape[0], math.prod(shape[1:])
@@ -88,15 +92,21 @@ class LazyRows:
         if isinstance(index, slice):
             return self._checked(self._read(index))
         positions, back = np.unique(index, return_inverse=True)
+        if len(positions) and not 0 <= positions[0] <= positions[-1] < len(self):
+            raise IndexError(
+                f"Positions from {positions[0]} to {positions[-1]} are asked for; "
+                f"there are 0 to {len(self) - 1}."
+            )
         return self._checked(self._read(positions))[back]
 
     def min(self):
-        return min(block.min() for block in self._blocks())
+        return min(block.min() for block in self.blocks())
 
     def max(self):
-        return max(block.max() for block in self._blocks())
+        return max(block.max() for block in self.blocks())
 
-    def _blocks(self):
+    def blocks(self):
+        """All of the rows, in order, in arrays of few values."""
         size = max(1, CHUNK_VALUES // self.shape[1])
         return (self[block] for block in gen_batches(len(self), size))
 
@@ -119,7 +129,8 @@ class MappedRows(LazyRows):
         self.source = source
 
     def _read(self, index):
-        return np.asarray(self.source[index])
+        # A view of the file would let whoever is given it write there.
+        return np.array(self.source[index])
 
 
 class ChunkedRows(LazyRows):
@@ -202,13 +213,22 @@ def _library(X):
     return kind.__module__.split(".")[0] if kind.__name__ == "Array" else None
 
 
-def _known(X):
-    if math.isnan(X.shape[0]):
+def _check_dask(X):
+    if any(map(math.isnan, X.shape)):
         raise ValueError(
-            "X is a Dask array with an unknown number of rows; call its "
-            "compute_chunk_sizes() first."
+            f"X is a Dask array of shape {X.shape}, with an unknown number of rows or "
+            "columns; call its compute_chunk_sizes() first."
         )
-    return X
+    if not isinstance(X._meta, np.ndarray):
+        raise TypeError(
+            f"X is a Dask array with chunks of type {type(X._meta).__name__}, which "
+            "must be numpy arrays; for sparse ones, X.map_blocks(lambda c: c.toarray())"
+        )
+
+
+def _computed(X):
+    # A forked process, as a DataLoader's workers are, lacks the threads of its parent.
+    return X.compute(scheduler="synchronous" if parent_process() else None)
 
 
 def _zarr_edges(X):

@@ -47,7 +47,6 @@ from ._frames import (
     extend,
     fill,
     is_native,
-    joined,
     part,
     rechunked,
     stacked,
@@ -312,9 +311,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             Their labels.
         """
         X, y, rows = self._learn(X, y, groups)
-        if self.feature_extractor is None:
-            X = part(X, slice(None))
-        else:
+        if self.feature_extractor is not None:
             X = stacked(self._features(rows), len(rows))
         return self._fit_resample(X, y)
 
@@ -692,7 +689,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         """X and y with what the trained generator makes, and keep its weights."""
         if self._pool is None:
             self.provenance_ = csr_array((0, len(y)))
-            X, labels = joined([X, self._templates[0]]), self.classes_[:0]
+            X, labels = append(X, [], 0), self.classes_[:0]
         else:
             counts, random_state = self._order(self._targets(), None)
             X, weights = self._generate_with_weights(
@@ -756,6 +753,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         y = in_memory(y)
         y = y.to_numpy() if is_native(y) and not hasattr(y, "iloc") else y
         if self._is_table(X):
+            _check_in_memory(X)
             return *self._check_table(X, y), None
         check_columns(X)
         if self.feature_extractor is None and getattr(X, "ndim", 2) > 2:
@@ -836,6 +834,15 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing == "propagate"
         return tags
+
+
+def _check_in_memory(X):
+    if is_lazy(X):
+        raise ValueError(
+            f"X, a {type(X).__name__}, is read by minibatch, as plain numbers: it "
+            "takes categorical_features='auto' and missing='error'. For other settings "
+            "load it, np.asarray(X)."
+        )
 
 
 def checked_labels(y):

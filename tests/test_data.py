@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -15,7 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import zarr
+from imblearn.datasets import make_imbalance
+from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
+from sklearn.naive_bayes import GaussianNB
 from torch.utils.data import DataLoader
 
 import gamo_sampler.data
@@ -162,6 +166,55 @@ def test_labels_of_any_type_from_one_file(frame, sampler, tmp_path, labels):
     assert counts["before"] == dict(Counter(labels))
 
 
+@pytest.mark.parametrize("unit", ["D", "ns"])
+def test_dates_as_labels_are_keys_as_numpy_has_them(frame, sampler, tmp_path, unit):
+    days = np.array(["2020-01-01", "2021-01-01"], f"M8[{unit}]")
+    table = pa.Table.from_pandas(frame.drop(columns="label"), preserve_index=False)
+    labels = pa.array(days[(frame["label"] == "b").astype(int)])
+    pq.write_table(table.append_column("label", labels), tmp_path / "source.parquet")
+    counts = resample_parquet(
+        tmp_path / "source.parquet", tmp_path / "out", label="label", sampler=sampler
+    )
+    assert counts["before"] == dict(zip(days, [60, 25], strict=True))
+    assert counts["after"] == dict.fromkeys(days, 60)
+    assert len(sampler.sample(dict.fromkeys([*counts["after"]][1:], 2))[0]) == 2
+
+
+@pytest.mark.parametrize("name", ["label=5", "amount=5"])
+def test_a_folder_named_like_a_partition(frame, folder, sampler, tmp_path, name):
+    source = folder.rename(tmp_path / name)
+    counts = resample_parquet(
+        source, tmp_path / "target", label="label", sampler=sampler
+    )
+    assert counts["after"] == {"a": 60, "b": 60}
+    assert len(pd.read_parquet(tmp_path / "target")) == 120
+
+
+def test_folders_and_hidden_files_in_the_source_are_left_out(
+    frame, folder, sampler, tmp_path
+):
+    for name in ("_draft.parquet", ".part-3.parquet"):
+        frame.to_parquet(folder / name, index=False)
+    (folder / "more.parquet").mkdir()
+    target = tmp_path / "target"
+    counts = resample_parquet(folder, target, label="label", sampler=sampler)
+    assert counts["before"] == {"a": 60, "b": 25}
+    names = ["part-0.parquet", "part-1.parquet", "part-1_generated.parquet"]
+    assert sorted(path.name for path in target.iterdir()) == names
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "zstd"])
+def test_generated_rows_are_compressed_alike(frame, sampler, tmp_path, codec):
+    source, target = tmp_path / "source.parquet", tmp_path / "target"
+    frame.to_parquet(source, index=False, compression=codec)
+    resample_parquet(source, target, label="label", sampler=sampler)
+    found, expected = (
+        pq.read_metadata(path).row_group(0).column(0).compression
+        for path in (target / "source_generated.parquet", source)
+    )
+    assert found == expected
+
+
 def test_nothing_to_generate(frame, tmp_path):
     frame.to_parquet(tmp_path / "source.parquet", index=False)
     with pytest.warns(UserWarning, match="nothing is generated") as caught:
@@ -215,6 +268,10 @@ def test_what_is_refused(frame, folder, tmp_path):
     refused(folder, ValueError, "chunk_size == 0", chunk_size=0)
     conv = GAMOSampler(feature_extractor="conv")
     refused(folder, ValueError, "has to be None", sampler=conv)
+    for settings in ({"missing": "propagate"}, {"categorical_features": [0]}):
+        (name,) = settings
+        table = GAMOSampler(**settings)
+        refused(folder, ValueError, f"the sampler has {name}=", sampler=table)
     wrong = GAMOSampler(loss="none")
     refused(folder, ValueError, "The 'loss' parameter", sampler=wrong)
     frame.drop(columns="flag").to_parquet(folder / "part-2.parquet", index=False)
@@ -230,7 +287,12 @@ def test_a_target_nowhere_is_refused_before_training(folder, sampler, tmp_path):
 
 
 def test_what_is_refused_in_the_data(frame, tmp_path):
+    source = tmp_path / "_source.parquet"
+    frame.to_parquet(source, index=False)
+    refused(source, ValueError, "leave _source.parquet out")
     source = tmp_path / "source.parquet"
+    frame[["label"]].to_parquet(source, index=False)
+    refused(source, ValueError, "no column but 'label'")
     frame.set_index("count").to_parquet(source)
     refused(source, ValueError, r"\['count'\] hold the index")
     frame.astype({"count": "Int16"}).assign(
@@ -389,16 +451,21 @@ def test_labels_become_indices_and_strategies_hold(table, loaders):
     assert dataset.classes_.tolist() == ["x", "y", "z"]
 
 
-@pytest.mark.parametrize("kind", ["memmap", "zarr"])
-def test_rows_that_are_not_in_memory(table, fitted, loaders, tmp_path, kind):
+@pytest.mark.parametrize("kind", ["memmap", "zarr", "dask"])
+def test_rows_that_are_not_in_memory(table, loaders, tmp_path, kind):
+    """Workers are forked after the parent has read: none of its threads is theirs."""
     X, y = table
     if kind == "memmap":
         X.tofile(tmp_path / "X")
         rows = np.memmap(tmp_path / "X", X.dtype, "r", shape=X.shape)
-    else:
+    elif kind == "zarr":
         rows = zarr.create_array({}, data=X, chunks=(10, 5))
+    else:
+        rows = da.from_array(X, chunks=(10, 5))
+    fitted = GAMOSampler(max_iter=2, random_state=0)
+    fitted.fit_resample(rows, y)
     dataset = BalancedDataset(fitted, rows, y, batch_size=4, random_state=0)
-    found, labels = everything(loaders(dataset, 2))
+    found, labels = everything(loaders(dataset, 2, timeout=30))
     positions = real_rows(found, X)
     assert sorted(positions[positions >= 0]) == list(range(59))
     assert np.bincount(labels).tolist() == [40, 40, 40]
@@ -444,7 +511,78 @@ def test_what_a_dataset_refuses(table, fitted):
     with pytest.raises(ValueError, match="contains NaN"):
         BalancedDataset(fitted, X * np.nan, y)
     plain = GAMOClassifier(generator=None, max_iter=1).fit(X, y)
-    with pytest.raises(ValueError, match="Nothing to sample"):
+    with pytest.raises(ValueError, match=r"of \[1, 2\] with .* generates \[\]"):
         BalancedDataset(plain, X, y)
-    with pytest.raises(ValueError, match=r"rows of shape \(5,\), but those"):
-        BalancedDataset(fitted, X[:, :4], y)
+
+
+@pytest.mark.parametrize("counts", [[40, 12, 7], [7, 7, 7]])
+def test_rows_are_to_be_like_those_of_the_fit(table, fitted, counts):
+    """Also where nothing is generated."""
+    sizes = dict(enumerate(counts))
+    X, y = make_imbalance(*table, sampling_strategy=sizes, random_state=0)
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    sampler = GAMOSampler(max_iter=1, random_state=0)
+    sampler.fit_resample(pd.DataFrame(table[0], columns=list("abcde")), table[1])
+    assert BalancedDataset(sampler, frame, y).X.shape == X.shape
+    with pytest.raises(ValueError, match="feature names should match"):
+        BalancedDataset(sampler, frame[list("abced")], y)
+    for rows in (X[:, :4], da.from_array(X[:, :4])):
+        with pytest.raises(ValueError, match="X has 4 features, but GAMOSampler"):
+            BalancedDataset(fitted, rows, y)
+    with pytest.raises(TypeError, match="holds complex128; it must hold numbers"):
+        BalancedDataset(fitted, da.from_array(X.astype(complex)), y)
+    rows = da.from_array(X)
+    with pytest.raises(ValueError, match="compute_chunk_sizes"):
+        BalancedDataset(fitted, rows[rows[:, 0] > -99], y)
+
+
+def test_estimators_of_tables_are_refused(table):
+    X, y = table
+    with pytest.raises(TypeError, match="or a GAMO2Pix, got a GaussianNB"):
+        BalancedDataset(GaussianNB().fit(X, y), X, y)
+    mixed = pd.DataFrame(X).assign(kind=np.array(["x", "y"])[y % 2])
+    mixed.columns = mixed.columns.astype(str)
+    for rows, settings in [
+        (csr_array(X), {}),
+        (mixed, {}),
+        (X, {"missing": "propagate"}),
+    ]:
+        sampler = GAMOSampler(max_iter=1, random_state=0, **settings)
+        sampler.fit_resample(rows, y)
+        with pytest.raises(ValueError, match="what it generates are tables"):
+            BalancedDataset(sampler, rows, y)
+
+
+def test_classes_that_the_fit_did_not_generate(table, fitted):
+    X, y = table
+    with pytest.raises(ValueError, match=r"of \[0\] with .* generates \[1, 2\]\. Fit"):
+        BalancedDataset(fitted, X, np.array([2, 1, 0])[y])
+    fitted.withdraw(y == 1)
+    kept = y != 1
+    dataset = BalancedDataset(fitted, X[kept], y[kept])
+    assert sum(len(rows) for rows, _ in dataset) == 80
+    with pytest.raises(ValueError, match=r"of \[1\] with .* generates \[2\]\. Fit"):
+        BalancedDataset(fitted, X, y)
+
+
+def test_images_of_classes_that_were_not_generated():
+    X = np.random.default_rng(0).integers(0, 256, (20, 4, 4), dtype=np.uint8)
+    y = np.repeat([0, 1], 10)
+    sampler = GAMO2Pix(max_rounds=1, random_state=0)
+    with pytest.warns(UserWarning, match="nothing is generated"):
+        sampler.fit_resample(X, y)
+    assert sum(len(rows) for rows, _ in BalancedDataset(sampler, X, y)) == 20
+    with pytest.raises(ValueError, match=r"of \[1\] with .* generates \[\]"):
+        BalancedDataset(sampler, X[:15], y[:15])
+
+
+def test_values_too_large_for_float32_are_named_by_column(table, fitted):
+    X, y = table
+    X[7, 3] = 1e300
+    with pytest.raises(ValueError, match=r"too large for float32 in columns \[3\]"):
+        list(BalancedDataset(fitted, X, y))
+    sampler = GAMOSampler(max_iter=1, random_state=0)
+    sampler.fit_resample(pd.DataFrame(table[0][:, :3], columns=list("abc")), y)
+    frame = pd.DataFrame(X[:, [0, 1, 3]], columns=list("abc"))
+    with pytest.raises(ValueError, match=r"too large for float32 in columns \['c'\]"):
+        list(BalancedDataset(sampler, frame, y))

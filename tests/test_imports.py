@@ -117,7 +117,7 @@ ALLOWED = {
     "baselines._targets": {"_torch"},
     "baselines._training": {"_base"},
     "data.__init__": {"data._balanced", "data._parquet"},
-    "data._balanced": {"_base", "_lazy", "_torch"},
+    "data._balanced": {"_base", "_gamo2pix", "_images", "_lazy", "_torch"},
     "data._parquet": {"_frames", "_lazy", "_sampler"},
     "datasets.__init__": {"datasets._folders", "datasets._long_tailed"},
     "datasets._draw": set(),

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import torch
 import zarr
+from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_array
 
 from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOFeatures, GAMOSampler
 from gamo_sampler._lazy import (
@@ -63,6 +63,16 @@ def test_rows_by_slice_and_by_positions(lazy, kind, shape):
     for index in [slice(3, 9), slice(None), slice(0), slice(50, 99), [5, 58, 5, 0], []]:
         index = index if isinstance(index, slice) else np.array(index, int)
         np.testing.assert_array_equal(rows[index], flat[index], strict=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_positions_out_of_bounds_and_iteration_are_refused(lazy, kind):
+    rows = lazy_rows(lazy(kind, np.zeros((59, 5))))
+    for index in (59, -1, np.array([3, 59]), np.array([-2, 3])):
+        with pytest.raises(IndexError, match="there are 0 to 58"):
+            rows[index]
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(rows)
 
 
 def test_what_is_lazy(table):
@@ -209,6 +219,22 @@ def test_a_fit_reads_little_at_once(table, make, early_stopping, small_reads):
     assert sum(read) > X.size
 
 
+def test_the_result_is_put_together_in_blocks(table, small_reads):
+    """Beside the result no array is as large as X."""
+    X, y = table
+    read = []
+
+    class Counted(LazyRows):
+        def _read(self, index):
+            read.append(X[index].size)
+            return X[index]
+
+    sampler = GAMOSampler(max_iter=1, batch_size=4, random_state=0)
+    found, _ = sampler.fit_resample(Counted(X.shape, X.dtype), y)
+    np.testing.assert_array_equal(found[:59], X, strict=True)
+    assert max(read) <= 100
+
+
 def test_chunks_are_not_read_for_each_minibatch(table, monkeypatch):
     """An epoch of 15 minibatches of 4 rows, and 9 chunks, read in six passes."""
     monkeypatch.setattr("gamo_sampler._torch.MAX_RESIDENT_ROWS", 10)
@@ -270,11 +296,29 @@ def test_refused_shapes_and_types(lazy, table, kind):
         check_rows(classifier, da.from_array(X[:1]), y[:1], ensure_min_samples=2)
 
 
-def test_dask_with_unknown_rows_is_refused(table):
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "settings", [{"categorical_features": [0]}, {"missing": "propagate"}]
+)
+def test_tables_are_refused(lazy, table, kind, settings):
+    X, y = table
+    with pytest.raises(ValueError, match="takes categorical_features='auto' and miss"):
+        GAMOSampler(**settings).fit_resample(lazy(kind, X), y)
+
+
+def test_dask_with_unknown_rows_or_columns_is_refused(table):
     X, y = table
     rows = da.from_array(X)
-    with pytest.raises(ValueError, match="compute_chunk_sizes"):
-        GAMOSampler().fit_resample(rows[rows[:, 0] > -99], y)
+    for unknown in (rows[rows[:, 0] > -99], rows[:, rows[0] > -1e9]):
+        with pytest.raises(ValueError, match="compute_chunk_sizes"):
+            GAMOSampler().fit_resample(unknown, y)
+
+
+def test_dask_with_sparse_chunks_is_refused(table):
+    X, y = table
+    rows = da.from_array(X, chunks=(20, 5)).map_blocks(csr_array)
+    with pytest.raises(TypeError, match="chunks of type csr_array, which must be"):
+        GAMOSampler().fit_resample(rows, y)
 
 
 # iter_resample
@@ -356,6 +400,9 @@ def test_nothing_to_generate(table):
         Xs, _ = collected(sampler.iter_resample(X, y))
     assert caught[0].filename == __file__
     np.testing.assert_array_equal(np.concatenate(Xs), X)
+    with pytest.warns(UserWarning, match="nothing is generated"):
+        found, _ = sampler.fit_resample(zarr.create_array({}, data=X), y)
+    np.testing.assert_array_equal(found, X, strict=True)
 
 
 def test_errors_and_training_come_with_the_call(table):
@@ -449,9 +496,18 @@ def test_the_consumer_finds_torch_as_it_was(table):
     np.testing.assert_array_equal(np.concatenate(found), expected)
 
 
-def test_memmap_is_not_copied_by_the_checks(lazy, table):
-    """What scikit-learn's checks do with a copy in memory, ours do not need."""
+def test_a_file_is_not_read_by_the_checks(lazy, table):
     X, y = table
-    rows, _ = check_rows(GAMOSampler(), lazy("memmap", X), y)
-    assert np.shares_memory(rows[:], rows.source)
-    np.testing.assert_array_equal(rows[:], check_array(X))
+    in_file = lazy("memmap", X)
+    rows, _ = check_rows(GAMOSampler(), in_file, y)
+    assert rows.source is in_file
+
+
+def test_blocks_are_no_views_of_the_file(table, tmp_path):
+    X, y = table
+    X.tofile(tmp_path / "X")
+    in_file = np.memmap(tmp_path / "X", X.dtype, "r+", shape=X.shape)
+    sampler = GAMOSampler(max_iter=1, random_state=0)
+    for block, _ in sampler.iter_resample(in_file, y, chunk_size=20):
+        block *= 0
+    np.testing.assert_array_equal(in_file, X)

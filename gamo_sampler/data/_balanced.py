@@ -5,7 +5,6 @@ from numbers import Integral
 import numpy as np
 import torch
 from sklearn.utils import (
-    check_array,
     check_consistent_length,
     check_scalar,
     column_or_1d,
@@ -14,8 +13,10 @@ from sklearn.utils import (
 from sklearn.utils.validation import check_is_fitted
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .._base import rows_to_generate
-from .._lazy import ChunkedRows, in_memory, is_lazy, lazy_rows
+from .._base import BaseGAMO, rows_to_generate
+from .._gamo2pix import GAMO2Pix
+from .._images import as_read
+from .._lazy import ChunkedRows, check_rows, in_memory, is_lazy, lazy_rows
 from .._torch import private_random_state
 
 BATCHES_AT_ONCE = 16
@@ -35,14 +36,16 @@ class BalancedDataset(IterableDataset):
     ----------
     estimator : GAMOSampler, GAMOClassifier or GAMO2Pix
         Fitted; what generates the rows. A `GAMOSampler` or a `GAMOClassifier` without a
-        `feature_extractor`, as it would generate features.
+        `feature_extractor`, as it would generate features; a `GAMOSampler` that was
+        fitted to dense numbers, without missing values.
     X : array-like of shape (n_samples, n_features) or images
         Real rows, as in the estimator's fit. A `numpy.memmap`, a Zarr array or a Dask
         array is read by minibatch. Of the latter two one chunk is read after the other,
         in random order, and its rows in random order: they should not come sorted by
         label.
     y : array-like of shape (n_samples,)
-        Labels that the estimator knows.
+        Labels that the estimator knows. The classes that `sampling_strategy` raises
+        among them have to be ones that it generates.
     batch_size : int, default=32
         Rows in a minibatch. The last one of a pass may have fewer.
     random_state : int, RandomState instance or None, default=None
@@ -89,13 +92,12 @@ class BalancedDataset(IterableDataset):
 
     def __init__(self, estimator, X, y, *, batch_size=32, random_state=None):
         check_scalar(batch_size, "batch_size", Integral, min_val=1)
-        check_is_fitted(estimator, "classes_")
+        _check_estimator(estimator)
         y = column_or_1d(in_memory(y))
-        X = X if is_lazy(X) else check_array(X, allow_nd=True)
-        check_consistent_length(X, y)
         self.estimator = estimator
         self.classes_ = estimator.classes_
-        self.X = X
+        self.X = _checked(estimator, X)
+        check_consistent_length(self.X, y)
         self.batch_size = batch_size
         self._y = self._indices(y)
         self._wanted = self._rows_per_class(y)
@@ -146,7 +148,8 @@ class BalancedDataset(IterableDataset):
         """Rows and class indices, as tensors."""
         rows = np.empty((len(slots), *self.X.shape[1:]), np.float32)
         real = slots >= 0
-        rows[real] = X[slots[real]].reshape(-1, *self.X.shape[1:])
+        with np.errstate(over="ignore"):  # reported below
+            rows[real] = X[slots[real]].reshape(-1, *self.X.shape[1:])
         labels = -1 - slots
         labels[real] = self._y[slots[real]]
         if not real.all():
@@ -155,7 +158,9 @@ class BalancedDataset(IterableDataset):
             new = new[labels[new].argsort(kind="stable")]
             indices, counts = np.unique(labels[new], return_counts=True)
             wanted = dict(zip(self.classes_[indices], counts.tolist(), strict=True))
-            rows[new] = self.estimator.sample(wanted, random_state=seed)[0]
+            with np.errstate(over="ignore"):
+                rows[new] = self.estimator.sample(wanted, random_state=seed)[0]
+        self._check_finite(rows)
         return torch.from_numpy(rows), torch.from_numpy(labels)
 
     def _indices(self, y):
@@ -172,6 +177,7 @@ class BalancedDataset(IterableDataset):
         targets = rows_to_generate(self.estimator.sampling_strategy, y)
         wanted = {label: n for label, n in targets.items() if n}
         if wanted:
+            self._check_generated(list(wanted))
             rows, _ = self.estimator.sample(dict.fromkeys(wanted, 1), random_state=0)
             if np.shape(rows)[1:] != self.X.shape[1:]:
                 raise ValueError(
@@ -180,6 +186,58 @@ class BalancedDataset(IterableDataset):
                     "feature_extractor, and must be fitted to rows like these."
                 )
         return np.array([wanted.get(label, 0) for label in self.classes_])
+
+    def _check_generated(self, labels):
+        generated = _generated_classes(self.estimator)
+        missing = np.setdiff1d(labels, generated)
+        if len(missing):
+            raise ValueError(
+                f"sampling_strategy={self.estimator.sampling_strategy!r} asks for rows "
+                f"of {missing.tolist()} with this y, but the fitted estimator "
+                f"generates {generated.tolist()}. Fit it to a y in which those are "
+                "small too, or give it another sampling_strategy."
+            )
+
+    def _check_finite(self, rows):
+        finite = np.isfinite(rows.reshape(len(rows), -1)).all(0)
+        if not finite.all():
+            names = getattr(self.estimator, "feature_names_in_", np.arange(len(finite)))
+            raise ValueError(
+                "X has values too large for float32 in columns "
+                f"{names[~finite].tolist()}. Scale them before the fit."
+            )
+
+
+def _check_estimator(estimator):
+    if not isinstance(estimator, BaseGAMO | GAMO2Pix):
+        raise TypeError(
+            "estimator must be a GAMOSampler, a GAMOClassifier or a GAMO2Pix, got a "
+            f"{type(estimator).__name__}."
+        )
+    check_is_fitted(estimator, "classes_")
+    if getattr(estimator, "_table", None) is not None:
+        raise ValueError(
+            "The estimator was fitted to sparse rows, to a frame of mixed columns, or "
+            "with categorical_features or missing='propagate': what it generates are "
+            "tables, which cannot be made tensors. Encode and impute them before."
+        )
+
+
+def _checked(estimator, X):
+    """X in its own layout, once it is like what the estimator was fitted to."""
+    rows, *_ = as_read(X, estimator._image_shape)
+    rows = check_rows(estimator, rows, reset=False)
+    return X if is_lazy(X) else rows.reshape(np.shape(X))
+
+
+def _generated_classes(estimator):
+    """The labels that its game has a generator for."""
+    game = estimator
+    if isinstance(estimator, GAMO2Pix):
+        game = getattr(estimator, "classifier_", None)  # none if there was no need
+    if getattr(game, "_pool", None) is None:
+        return estimator.classes_[:0]
+    return game._generated_classes()
 
 
 def _shuffled(X, rng):

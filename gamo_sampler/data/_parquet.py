@@ -23,12 +23,15 @@ def resample_parquet(source, target, *, label, sampler=None, chunk_size=65536):
     Parameters
     ----------
     source : str or path
-        A Parquet file, or a folder of them, ``*.parquet``, with the same columns. All
-        columns but the label have to be numbers, without missing values.
+        A Parquet file, or a folder of them, ``*.parquet``, with the same columns.
+        Folders in it are not read, nor are values in their names, ``label=5``; nor are
+        files whose names start with "_" or ".", which readers leave out. All columns
+        but the label have to be numbers, without missing values.
     target : str or path
         A new folder, readable as one dataset: the files of `source` as they are, and
         behind them in the order of their names one of generated rows, with the same
-        columns in the same types; integers are rounded. It appears when it is complete.
+        columns in the same types, compressed alike; integers are rounded. It appears
+        when it is complete.
     label : str
         The name of the column of labels.
     sampler : GAMOSampler, default=None
@@ -40,7 +43,8 @@ def resample_parquet(source, target, *, label, sampler=None, chunk_size=65536):
     Returns
     -------
     counts : dict
-        Rows by label, ``{"before": {...}, "after": {...}}``.
+        Rows by label, ``{"before": {...}, "after": {...}}``; dates are numpy scalars,
+        as in `sampling_strategy_`.
 
     Raises
     ------
@@ -53,8 +57,10 @@ def resample_parquet(source, target, *, label, sampler=None, chunk_size=65536):
     TypeError
         If a column beside the label holds no numbers.
     ValueError
-        If there is no column of that name, if files have different columns, if values
-        are missing or infinite, or if the columns hold the index of a frame.
+        If there is no column of that name or no other one, if files have different
+        columns, if labels are missing, if values are missing or infinite (where no
+        class is generated only labels are read), if the columns hold the index of a
+        frame, or if readers would leave out a single file for its name.
 
     See Also
     --------
@@ -96,7 +102,7 @@ def resample_parquet(source, target, *, label, sampler=None, chunk_size=65536):
         for file in files:
             shutil.copyfile(file, whole / file.name)
         new = whole / f"{files[-1].stem}_generated.parquet"
-        _write(new, sampler._new_blocks(chunk_size), schema, label)
+        _write(new, sampler._new_blocks(chunk_size), schema, label, _codec(files))
         os.rename(whole, target)
     return _counts(y, sampler.sampling_strategy_)
 
@@ -169,16 +175,35 @@ def _checked(sampler):
             "sampler has a feature_extractor, so that its rows are features, not those "
             "of the columns; it has to be None."
         )
+    for name, needed in (("categorical_features", "auto"), ("missing", "error")):
+        given = getattr(sampler, name)
+        if not isinstance(given, str) or given != needed:
+            raise ValueError(
+                f"Files are read as plain numbers, but the sampler has {name}={given!r}"
+                f"; it has to be {needed!r}."
+            )
     return sampler
 
 
 def _files(source):
-    files = [source] if source.is_file() else sorted(source.glob("*.parquet"))
+    if source.is_file():
+        if _is_hidden(source):
+            raise ValueError(
+                f"Readers of the target would leave {source.name} out, as its name "
+                "starts with '_' or '.'; rename it."
+            )
+        return [source]
+    files = [file for file in sorted(source.glob("*.parquet")) if file.is_file()]
+    files = [file for file in files if not _is_hidden(file)]
     if not files:
         raise FileNotFoundError(
             f"{source} is neither a Parquet file nor a folder with *.parquet files."
         )
     return files
+
+
+def _is_hidden(file):
+    return file.name.startswith(("_", "."))
 
 
 def _schema(files, label):
@@ -193,6 +218,8 @@ def _schema(files, label):
     if len(set(schema.names)) < len(schema.names):
         raise ValueError(f"Columns must have different names, got {schema.names}.")
     features = [field for field in schema if field.name != label]
+    if not features:
+        raise ValueError(f"There is no column but {label!r}: no numbers to mix.")
     wrong = {f.name: str(f.type) for f in features if not _is_number(f.type)}
     if wrong:
         raise TypeError(
@@ -217,7 +244,10 @@ def _is_number(kind):
 
 def _labels(files, label):
     """The column of labels as an array; equal strings are one object."""
-    column = import_parquet().read_table(files, columns=[label]).column(0)
+    parquet = import_parquet()
+    # Else a folder called label=5 would be read as such a column.
+    table = parquet.read_table(files, columns=[label], partitioning=None)
+    column = table.column(0)
     if column.null_count:
         raise ValueError(
             f"Column {label!r} has {column.null_count} missing values; every row needs "
@@ -227,14 +257,23 @@ def _labels(files, label):
     return codes.dictionary.to_numpy(zero_copy_only=False)[codes.indices.to_numpy()]
 
 
-def _write(path, blocks, schema, label):
+def _codec(files):
+    """How the first rows are compressed, as ParquetWriter takes it."""
+    metadata = map(import_parquet().read_metadata, files)
+    first = next(m.row_group(0) for m in metadata if m.num_row_groups)
+    codec = first.column(0).compression
+    return "NONE" if codec == "UNCOMPRESSED" else codec
+
+
+def _write(path, blocks, schema, label, codec):
     """Generated blocks as one Parquet file of that schema."""
     import pyarrow as pa
 
     position = schema.get_field_index(label)
     # A dictionary of values that hardly repeat would add half their size.
     repeat = [field.name for field in schema if not pa.types.is_floating(field.type)]
-    with import_parquet().ParquetWriter(path, schema, use_dictionary=repeat) as writer:
+    settings = {"use_dictionary": repeat, "compression": codec}
+    with import_parquet().ParquetWriter(path, schema, **settings) as writer:
         for X, y in blocks:
             arrays = [
                 pa.array(values, type=field.type)
@@ -258,7 +297,9 @@ def _columns(X, y, schema, position):
 def _counts(y, generated):
     labels, before = np.unique(y, return_counts=True)
     after = before + [generated.get(label, 0) for label in labels]
+    # `tolist` makes integers of instants.
+    keys = labels if labels.dtype.kind in "mM" else labels.tolist()
     return {
-        when: dict(zip(labels.tolist(), counts.tolist(), strict=True))
+        when: dict(zip(keys, counts.tolist(), strict=True))
         for when, counts in (("before", before), ("after", after))
     }
