@@ -159,6 +159,15 @@ def outcome(estimator, data):
     return found
 
 
+DIFFERENT = {
+    "learning_rate": (1e-3, 2e-3),
+    "batch_size": (32, 33),
+    "max_rounds": ("auto", 9),
+    "sampling_strategy": ("auto", {1: 30}),
+    "classifier": (group_normed, batch_normed),
+}
+
+
 def refusal(estimator, *data):
     try:
         estimator.fit(*data)
@@ -173,7 +182,7 @@ def what_else(rank):
     classifier = GAMOClassifier(max_iter=1, **SMALL)
     normed = clone(classifier).set_params(classifier=batch_normed)
     failing = clone(FITS["hull"][0]).set_params(learning_rate=1e30)
-    fresh = clone(classifier).set_params(random_state=None).fit(X, y)
+    fresh = clone(classifier).set_params(random_state=None, verbose=rank).fit(X, y)
     found = {
         "statistics": refusal(normed, X, y),
         "rows": refusal(classifier, X + rank, y),
@@ -183,6 +192,9 @@ def what_else(rank):
         "failure": refusal(failing, X, y),
         "fresh": fresh.predict_proba(X).tolist(),
     }
+    for name, values in DIFFERENT.items():
+        own = clone(classifier).set_params(**{name: values[rank]})
+        found[name] = refusal(own, X, y)
     for n_jobs in (1, 2):
         with parallel_config("threading", n_jobs=n_jobs):
             found[f"search of {n_jobs}"] = cross_validated()

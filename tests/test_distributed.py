@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from contextlib import chdir
+from functools import partial
 
 import joblib
 import numpy as np
@@ -16,11 +17,12 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from gamo_sampler import GAMOClassifier, _distributed
-from gamo_sampler._distributed import Group, n_processes, own_device
+from gamo_sampler._distributed import Group, _checksum, n_processes, own_device
 from gamo_sampler._game import Player
 
 from .pages import ROOT, snippet
 from .shared_fits import (
+    DIFFERENT,
     FITS,
     SMALL,
     cross_validated,
@@ -124,11 +126,25 @@ def test_processes_without_a_seed_agree_on_one(what_else):
         ("labels", "y"),
         ("weights", "sample_weight"),
         ("seed", "random_state"),
+        *((name, name) for name in DIFFERENT),
     ],
 )
 def test_what_is_not_the_same_is_refused_by_all(what_else, case, given):
     for found in what_else:
-        assert found[case].startswith(f"Process 1 of 2 has another {given} than")
+        assert found[case].startswith(
+            f"Process 1 of 2 has another {given} than process 0."
+        )
+
+
+def test_callables_are_compared_by_name():
+    """Their addresses are not those of another process."""
+    found = {_checksum(value) for value in (nested(), nested(), table)}
+    assert len(found) == 2
+    assert _checksum(partial(table)) == _checksum(partial(nested))
+
+
+def nested():
+    return lambda n_in, n_out: None
 
 
 def test_networks_with_batch_statistics_are_refused_by_name(what_else):
