@@ -8,6 +8,7 @@ add up to those of one process, however unequal the parts are.
 import os
 import zlib
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from itertools import chain, count
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import nn
 
 N_COMPARED = 256
 OWN_PARAMETERS = {"verbose", "device"}  # which a process may have to itself
+LONGEST_WAIT = timedelta(minutes=5)  # for the other processes to come to a fit
 BATCH_STATISTICS = (
     nn.BatchNorm1d,
     nn.BatchNorm2d,
@@ -72,11 +74,28 @@ def shared_fit(device):
 
 
 def _begin_group(device):
-    store, rank, size = next(dist.rendezvous("env://"))
+    store, rank, size = next(dist.rendezvous("env://", timeout=LONGEST_WAIT))
     # A prefix for each fit: the store still has the addresses of the fit before.
     store = dist.PrefixStore(f"gamo_sampler/{next(_number_of_fit)}", store)
+    _await_all(store, rank, size)
     backend = dist.get_default_backend_for_device(device)
     dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+
+
+def _await_all(store, rank, size):
+    """Torch itself would wait for half an hour, and not say for whom."""
+    keys = [f"process {other} is here" for other in range(size)]
+    store.set(keys[rank], "")
+    try:
+        store.wait(keys, LONGEST_WAIT)
+    except dist.DistStoreError as error:
+        absent = [other for other, key in enumerate(keys) if not store.check([key])]
+        raise TimeoutError(
+            f"Process {rank} waited {LONGEST_WAIT.total_seconds():.0f} s for processes "
+            f"{absent} of {size} to come to this fit. All that torchrun started have "
+            "to fit. One process fits alone within joblib: Parallel(n_jobs=2, "
+            "prefer='threads')([delayed(estimator.fit)(X, y)])."
+        ) from error
 
 
 class Alone:
