@@ -285,7 +285,9 @@ class BaseGAMO(BaseEstimator):
         """The fit of this process within the group; y are class indices."""
         random_state = private_random_state(group.seed(self.random_state))
         rng = run_generator(random_state)
-        group.check_rows(X, rng, y=y, sample_weight=sample_weight, groups=groups)
+        given = self.get_params(deep=False) | {"sampling_strategy": targets}
+        given |= {"y": y, "sample_weight": sample_weight, "groups": groups}
+        group.check_same(X, rng, **given)
         with workspace(), self._users_rng(rng):
             train, held_out = slice(None), None
             if self.early_stopping and len(self.classes_) > 1:

@@ -8,6 +8,7 @@ add up to those of one process, however unequal the parts are.
 import os
 import zlib
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from itertools import chain, count
 
 import numpy as np
@@ -17,6 +18,8 @@ from joblib.parallel import get_active_backend
 from torch import nn
 
 N_COMPARED = 256
+OWN_PARAMETERS = {"verbose", "device"}  # which a process may have to itself
+LONGEST_WAIT = timedelta(minutes=5)  # for the other processes to come to a fit
 BATCH_STATISTICS = (
     nn.BatchNorm1d,
     nn.BatchNorm2d,
@@ -71,11 +74,28 @@ def shared_fit(device):
 
 
 def _begin_group(device):
-    store, rank, size = next(dist.rendezvous("env://"))
+    store, rank, size = next(dist.rendezvous("env://", timeout=LONGEST_WAIT))
     # A prefix for each fit: the store still has the addresses of the fit before.
     store = dist.PrefixStore(f"gamo_sampler/{next(_number_of_fit)}", store)
+    _await_all(store, rank, size)
     backend = dist.get_default_backend_for_device(device)
     dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+
+
+def _await_all(store, rank, size):
+    """Torch itself would wait for half an hour, and not say for whom."""
+    keys = [f"process {other} is here" for other in range(size)]
+    store.set(keys[rank], "")
+    try:
+        store.wait(keys, LONGEST_WAIT)
+    except dist.DistStoreError as error:
+        absent = [other for other, key in enumerate(keys) if not store.check([key])]
+        raise TimeoutError(
+            f"Process {rank} waited {LONGEST_WAIT.total_seconds():.0f} s for processes "
+            f"{absent} of {size} to come to this fit. All that torchrun started have "
+            "to fit. One process fits alone within joblib: Parallel(n_jobs=2, "
+            "prefer='threads')([delayed(estimator.fit)(X, y)])."
+        ) from error
 
 
 class Alone:
@@ -107,7 +127,7 @@ class Alone:
     def first(self, numbers):
         return numbers
 
-    def check_rows(self, X, rng, **per_row):
+    def check_same(self, X, rng, **given):
         pass
 
     def check_networks(self, networks):
@@ -181,16 +201,16 @@ class Group:
         dist.broadcast(numbers, 0)
         return numbers.tolist()
 
-    def check_rows(self, X, rng, **per_row):
-        """Refuse rows, what is given per row, or seeds that differ between processes.
+    def check_same(self, X, rng, **given):
+        """Refuse rows, seeds, or whatever else is given, where processes differ.
 
         Of the rows some are compared: to read all of them would take long.
         """
         some = np.linspace(0, len(X) - 1, min(len(X), N_COMPARED)).astype(int)
-        seed = np.array(rng.initial_seed())
-        per_row = {k: np.empty(0) if v is None else v for k, v in per_row.items()}
-        given = {"X": X[some], **per_row, "random_state": seed}
-        sums = [zlib.crc32(np.ascontiguousarray(value)) for value in given.values()]
+        given = {"X": np.asarray(X[some]), **given}
+        given |= {"random_state": rng.initial_seed()}
+        given = {k: v for k, v in given.items() if k not in OWN_PARAMETERS}
+        sums = [_checksum(value) for value in given.values()]
         sums = torch.tensor([sums], dtype=torch.int64, device=self.device)
         first, *others = self.whole(sums, self.size).tolist()
         for rank, other in enumerate(others, start=1):
@@ -200,8 +220,8 @@ class Group:
                 raise ValueError(
                     f"Process {rank} of {self.size} has another {', '.join(differ)} "
                     "than process 0. All processes of a group have to be given the "
-                    "same rows, labels, weights, groups and random_state: each takes "
-                    "its part itself."
+                    "same rows, labels, weights, groups, parameters and random_state: "
+                    "each takes its part itself."
                 )
 
     def check_networks(self, networks):
@@ -218,6 +238,15 @@ class Group:
 
     def _bounds(self, n):
         return n * self.rank // self.size, n * (self.rank + 1) // self.size
+
+
+def _checksum(value):
+    """Of what is equal, the same in all processes; of callables, of their names."""
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return zlib.crc32(np.ascontiguousarray(value))
+    if callable(value):
+        value = getattr(value, "__qualname__", type(value).__qualname__)
+    return zlib.crc32(repr(value).encode())
 
 
 ALONE = Alone()

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from contextlib import chdir
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score
 
-from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOSampler
+from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOSampler, _distributed
 
 from .pages import snippet
 
@@ -159,6 +160,15 @@ def outcome(estimator, data):
     return found
 
 
+DIFFERENT = {
+    "learning_rate": (1e-3, 2e-3),
+    "batch_size": (32, 33),
+    "max_rounds": ("auto", 9),
+    "sampling_strategy": ("auto", {1: 30}),
+    "classifier": (group_normed, batch_normed),
+}
+
+
 def refusal(estimator, *data):
     try:
         estimator.fit(*data)
@@ -173,7 +183,7 @@ def what_else(rank):
     classifier = GAMOClassifier(max_iter=1, **SMALL)
     normed = clone(classifier).set_params(classifier=batch_normed)
     failing = clone(FITS["hull"][0]).set_params(learning_rate=1e30)
-    fresh = clone(classifier).set_params(random_state=None).fit(X, y)
+    fresh = clone(classifier).set_params(random_state=None, verbose=rank).fit(X, y)
     found = {
         "statistics": refusal(normed, X, y),
         "rows": refusal(classifier, X + rank, y),
@@ -183,6 +193,9 @@ def what_else(rank):
         "failure": refusal(failing, X, y),
         "fresh": fresh.predict_proba(X).tolist(),
     }
+    for name, values in DIFFERENT.items():
+        own = clone(classifier).set_params(**{name: values[rank]})
+        found[name] = refusal(own, X, y)
     for n_jobs in (1, 2):
         with parallel_config("threading", n_jobs=n_jobs):
             found[f"search of {n_jobs}"] = cross_validated()
@@ -210,6 +223,22 @@ def pictures():
     return GAMO2Pix(game, **settings).fit_resample(X / 16, y)[0]
 
 
+def lonely_refusal():
+    """Of a fit to which the other process does not come; no fit can follow it."""
+    _distributed.LONGEST_WAIT = timedelta(seconds=1)
+    try:
+        GAMOClassifier(max_iter=1, **SMALL).fit(*table())
+    except TimeoutError as error:
+        return str(error)
+
+
+def run_the_page_s_script():
+    """In the current folder, the first process's own part of it too."""
+    namespace = {}
+    exec(snippet("doc/large.rst", "# train.py"), namespace)
+    exec(snippet("doc/large.rst", "# alone"), namespace)
+
+
 def main(folder):
     rank = int(os.environ["RANK"])
     torch.set_num_threads(1)
@@ -222,7 +251,9 @@ def main(folder):
     found["own group"] = dist.is_initialized()
     dist.destroy_process_group()
     with chdir(folder):
-        exec(snippet("doc/large.rst", "# train.py"), {})
+        run_the_page_s_script()
+    if rank == 0:
+        found["alone"] = lonely_refusal()
     (folder / f"what_else.{rank}.json").write_text(json.dumps(found))
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from contextlib import chdir
+from functools import partial
 
 import joblib
 import numpy as np
@@ -16,17 +17,19 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from gamo_sampler import GAMOClassifier, _distributed
-from gamo_sampler._distributed import Group, n_processes, own_device
+from gamo_sampler._distributed import Group, _checksum, n_processes, own_device
 from gamo_sampler._game import Player
 
-from .pages import ROOT, snippet
+from .pages import ROOT
 from .shared_fits import (
+    DIFFERENT,
     FITS,
     SMALL,
     cross_validated,
     outcome,
     pictures,
     refusal,
+    run_the_page_s_script,
     table,
 )
 
@@ -91,7 +94,7 @@ def test_a_group_of_the_user_s_own_is_used_and_left(folder, what_else):
 
 def test_the_page_s_script_gives_what_one_process_gives(folder, tmp_path):
     with chdir(tmp_path):
-        exec(snippet("doc/large.rst", "# train.py"), {})
+        run_the_page_s_script()
     images, _ = load_digits(return_X_y=True)
     for name, read in {
         "classifier.joblib": lambda path: joblib.load(path).predict(
@@ -103,6 +106,14 @@ def test_the_page_s_script_gives_what_one_process_gives(folder, tmp_path):
         assert one.shape == two.shape
         # With Adam's usual epsilon last bits grow to a flipped label here and there.
         assert np.mean(one == two) > 0.99
+    alone = [np.load(path / "alone.npy") for path in (tmp_path, folder)]
+    np.testing.assert_array_equal(*alone)
+
+
+def test_a_fit_waits_for_a_process_that_does_not_come_but_not_for_long(what_else):
+    assert what_else[0]["alone"].startswith(
+        "Process 0 waited 1 s for processes [1] of 2 to come to this fit."
+    )
 
 
 def test_torchrun_s_group_ends_with_the_fit(what_else):
@@ -124,11 +135,25 @@ def test_processes_without_a_seed_agree_on_one(what_else):
         ("labels", "y"),
         ("weights", "sample_weight"),
         ("seed", "random_state"),
+        *((name, name) for name in DIFFERENT),
     ],
 )
 def test_what_is_not_the_same_is_refused_by_all(what_else, case, given):
     for found in what_else:
-        assert found[case].startswith(f"Process 1 of 2 has another {given} than")
+        assert found[case].startswith(
+            f"Process 1 of 2 has another {given} than process 0."
+        )
+
+
+def test_callables_are_compared_by_name():
+    """Their addresses are not those of another process."""
+    found = {_checksum(value) for value in (nested(), nested(), table)}
+    assert len(found) == 2
+    assert _checksum(partial(table)) == _checksum(partial(nested))
+
+
+def nested():
+    return lambda n_in, n_out: None
 
 
 def test_networks_with_batch_statistics_are_refused_by_name(what_else):

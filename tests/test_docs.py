@@ -6,14 +6,18 @@ import pkgutil
 import re
 import runpy
 import sys
+from collections import Counter
 
 import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 import gamo_sampler
 from gamo_sampler import GAMOClassifier, GAMOSampler
 
-from .pages import ROOT, snippets
+from .pages import ROOT, snippet, snippets
 
 README = (ROOT / "README.rst").read_text()
 
@@ -22,17 +26,43 @@ README = (ROOT / "README.rst").read_text()
 def test_readme_snippets_run_in_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {}
-    for snippet in snippets("README.rst"):
-        exec(snippet, namespace)
+    for block in snippets("README.rst"):
+        exec(block, namespace)
     assert len(namespace["X_more"]) == 50
     assert namespace["search"].best_params_["discriminator"] in ("auto", None)
+
+
+def test_the_page_on_large_data_runs_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    marks = ["np.memmap", "zarr", "resample_parquet", "DataLoader"]
+    namespace = {}
+    with torch.random.fork_rng([]):  # the network's weights, the loader's seeds
+        for mark in marks:
+            exec(snippet("doc/large.rst", mark), namespace)
+    X, y = namespace["X"], namespace["y"]
+    X_resampled, y_resampled = GAMOSampler(random_state=0).fit_resample(np.array(X), y)
+    rows = np.fromfile("balanced.f4", np.float32).reshape(-1, 8)
+    np.testing.assert_array_equal(rows, X_resampled)
+    np.testing.assert_array_equal(np.fromfile("balanced.i8", int), y_resampled)
+    assert namespace["probabilities"].shape == (5000, 2)
+    assert namespace["counts"]["after"] == dict.fromkeys((0, 1), sum(y == 0))
+    assert len(pd.read_parquet("balanced")) == len(rows)
+    counts = Counter()
+    for rank in ("0", "1", "2"):
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("WORLD_SIZE", "3")
+        exec(snippet("doc/large.rst", "X[own]"), namespace)
+        served = torch.cat([batch for batch, _ in namespace["part"]]).numpy()
+        counts.update(row.tobytes() for row in served)
+    assert {counts[row.tobytes()] for row in X} == {1}
+    assert counts.total() == pytest.approx(len(rows), rel=0.1)
 
 
 def test_pages_snippets_are_python():
     """Those of clusters that the tests have not got."""
     for page in (ROOT / "doc").glob("*.rst"):
-        for snippet in snippets(page):
-            compile(snippet, page, "exec")
+        for block in snippets(page):
+            compile(block, page, "exec")
 
 
 def test_ci_runs_the_readme_s_commands():
