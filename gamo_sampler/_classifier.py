@@ -117,7 +117,12 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             (n_samples, channels, height, width) or
             (n_samples, height, width, channels). A `numpy.memmap`, a Zarr array or a
             Dask array is read by minibatch, and only the rows of the classes that are
-            generated are kept.
+            generated are kept. One of more than 2^17 rows or 2^28 values is read anew
+            in each epoch. As minibatches have rows from all over X, each chunk of Zarr
+            or Dask is then read about n_samples n_features / 2^22 times an epoch, at
+            least once, and twice as often with a `feature_extractor`. Smaller chunks do
+            not change that; large sets of images are best in a `numpy.memmap`, of which
+            only the rows asked for are read.
         y : array-like of shape (n_samples,)
             Labels.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -289,7 +289,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows; with a `feature_extractor` also images. A `numpy.memmap`, a Zarr array
-            or a Dask array is read by minibatch, as in :meth:`GAMOClassifier.fit`;
+            or a Dask array is read by minibatch, as in :meth:`GAMOClassifier.fit`,
+            which tells how often chunks are read; it takes
+            ``categorical_features="auto"`` and ``missing="error"``.
             :meth:`iter_resample` does not put the result in memory either.
         y : array-like of shape (n_samples,)
             Labels.
@@ -306,9 +308,10 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         -------
         X_resampled : same type as X, of shape (n_samples + n_generated, n_features)
             The rows of X, untouched and in order, then the generated ones by
-            class. With a `feature_extractor`, an ndarray of F's features of both.
+            class. Of a `numpy.memmap`, a Zarr array or a Dask array an ndarray; with a
+            `feature_extractor` one of F's features of both.
         y_resampled : same type as y, of shape (n_samples + n_generated,)
-            Their labels.
+            Their labels; of such an array an ndarray.
         """
         X, y, rows = self._learn(X, y, groups)
         if self.feature_extractor is not None:
@@ -661,7 +664,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             self._table = rows.take(self._members)
         if isinstance(y, list):
             y = labels.tolist() if np.ndim(y) < 2 else np.asarray(y)
-        y = container(y, np.asarray(y))
+        y = container(y, np.array(y))  # a view might be one of a file
         F = self.feature_extractor_
         like = X if F is None else np.empty((0, self._n_features_out), np.float32)
         self._templates = template(like), template(y)

@@ -505,9 +505,14 @@ def test_a_file_is_not_read_by_the_checks(lazy, table):
 
 def test_blocks_are_no_views_of_the_file(table, tmp_path):
     X, y = table
-    X.tofile(tmp_path / "X")
-    in_file = np.memmap(tmp_path / "X", X.dtype, "r+", shape=X.shape)
+    files = []
+    for name, array in (("X", X), ("y", y)):
+        array.tofile(tmp_path / name)
+        path, dtype = tmp_path / name, array.dtype
+        files.append(np.memmap(path, dtype, "r+", shape=array.shape))
     sampler = GAMOSampler(max_iter=1, random_state=0)
-    for block, _ in sampler.iter_resample(in_file, y, chunk_size=20):
+    for block, labels in sampler.iter_resample(*files, chunk_size=20):
         block *= 0
-    np.testing.assert_array_equal(in_file, X)
+        labels *= 0
+    np.testing.assert_array_equal(files[0], X)
+    np.testing.assert_array_equal(files[1], y)
