@@ -4,14 +4,15 @@
 
 (a) a round of the plain classifier network,
 (b) a round of the game on the full hull, ``neighborhood=None``,
-(c) a round of the game with ``neighborhood=10``,
+(c) a round of the game with the default ``neighborhood="class"``,
 (d) the plain transcription of the "per_class" schedule (tests/transcription.py),
 (e) and (f) the package's "algorithm" and "per_class" schedules on the full hull,
 
-with batches of 32, 784 features and 5,000 minority rows in nine classes, and the
-peak memory of (b), in a process of its own (Linux only). The rows are noise: cost
-does not depend on their values. (b) and (c) take one step of G per round, (e) two,
-(d) and (f) eighteen.
+with batches of 32, 784 features and 5,000 minority rows in nine classes, the share of
+(b) and (c) that is spent in products of matrices, by torch's profiler, whose own time
+counts as the rest, and the peak memory of (b), in a process of its own (Linux only).
+The rows are noise: cost does not depend on their values. (b) and (c) take one step of G
+per round, (e) two, (d) and (f) eighteen.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from gamo_sampler import published
 from tests.test_game import make_game_of
@@ -32,6 +34,7 @@ from tests.transcription import PlainGame
 
 COUNTS = [4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40]
 N_FEATURES = 784
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm")
 PUBLISHED = published("mnist") | {"image_shape": None}
 
 
@@ -68,7 +71,7 @@ def contenders():
     return {
         "(a) plain CN": played("joint", generator=None),
         "(b) game, full hull": played("joint"),
-        "(c) game, neighborhood=10": played("joint", neighborhood=10),
+        "(c) game, default neighborhood": played("joint", neighborhood="class"),
         "(d) plain transcription, per_class": transcribed(),
         "(e) game, schedule=algorithm": played("algorithm"),
         "(f) game, schedule=per_class": played("per_class"),
@@ -87,6 +90,16 @@ def time_rounds(n_threads, n_repeats, n_rounds):
             seconds[name].append((time.perf_counter() - start) / n_rounds)
     # The first repeat warms up.
     return {name: 1000 * statistics.median(s[1:]) for name, s in seconds.items()}
+
+
+def matrix_share(play, n_rounds):
+    """Share of a round's time that is spent in products of matrices."""
+    torch.set_num_threads(1)
+    play(n_rounds)  # warms up
+    with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
+        play(n_rounds)
+    times = {e.key: e.self_cpu_time_total for e in profiler.key_averages()}
+    return sum(times.get(name, 0) for name in PRODUCTS) / sum(times.values())
 
 
 def report(n_threads, times):
@@ -128,6 +141,10 @@ if __name__ == "__main__":
         sys.exit()
     for n_threads in sorted({1, torch.get_num_threads()}):
         report(n_threads, time_rounds(n_threads, arguments.repeats, arguments.rounds))
+    for name, play in contenders().items():
+        if name.startswith(("(b)", "(c)")):
+            share = matrix_share(play, arguments.rounds)
+            print(f"products of matrices in {name}: {share:.0%}")
     memory = peak_memory()
     print(
         f"\npeak memory of (b): {memory['peak']:.0f} MiB, of which imports "
