@@ -703,7 +703,7 @@ class BaseGAMO(BaseEstimator):
             if not convex:
                 yield self._in_units(self.generator_(draw, self._pool)), None, draw
                 continue
-            weights = self.generator_.weights(draw)
+            weights = self.generator_.pruned_weights(draw)
             if limits:
                 weights = self.generator_.igu.limited(weights, limits)
             yield self._mixture(weights, draw, k, rng), weights, draw

@@ -20,6 +20,8 @@ from ._losses import one_hot
 LEAK = 0.1
 KEY_WIDTH = 64
 N_OTHERS = 8
+# Of a row's greatest weight. What is below it is no source of the row.
+LEAST_WEIGHT = 1e-6
 HEADS_WIDTH = 128
 
 
@@ -236,6 +238,10 @@ class ConvexGenerator(nn.Module):
         self.n_sources = self.igu.n_sources
         self.locate(pool)
 
+    def pruned_weights(self, draw):
+        """The same without those that do not count, for rows that are given out."""
+        return self.igu.pruned(self.weights(draw))
+
     def forward(self, draw, pool):
         return self.igu.mix(self.weights(draw), draw, pool)
 
@@ -250,13 +256,16 @@ def _in_precision(weights, pool):
     # A float32 softmax sums to 1 within 1e-7: too coarse for float64 rows.
     if weights.dtype == pool.dtype:
         return weights
-    weights = weights.to(pool.dtype)
+    return _normalised(weights.to(pool.dtype))
+
+
+def _normalised(weights):
     return weights / weights.sum(1, keepdim=True)
 
 
 def _exact(weights):
     """Weights as a numpy array in float64, in which their sums are 1."""
-    return (weights.double() / weights.double().sum(1, keepdim=True)).numpy()
+    return _normalised(weights.double()).numpy()
 
 
 def _one_of(p, u):
@@ -311,6 +320,10 @@ class FullHull(nn.Module):
         parts = zip(self.units, code.split(draw.sizes), strict=True)
         # (m_i, n_i) each; absent classes are left out and get no gradient.
         return [unit(part).softmax(1) for unit, part in parts if len(part)]
+
+    def pruned(self, weights):
+        """Those weights that count, renormalised: a softmax has no zeros of its own."""
+        return [_normalised(w * (w >= LEAST_WEIGHT * w.amax(1, True))) for w in weights]
 
     def limited(self, weights, limits):
         return [limits(w) for w in weights]
@@ -395,6 +408,9 @@ class PairHull(nn.Module):
     def sources(self, draw):
         """Positions of the rows that the weights are for, (m, 1 + k)."""
         return torch.cat([draw.rows[:, None], self.others(draw)], 1)
+
+    def pruned(self, weights):
+        return weights
 
     def limited(self, weights, limits):
         return limits(weights)

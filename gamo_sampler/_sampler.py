@@ -116,8 +116,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     provenance_ : scipy.sparse.csr_array of shape (n_generated, n_samples)
         The convex weights of the rows that `fit_resample` generated on the rows of X,
         which they sum up: ``provenance_ @ X`` before integers are rounded, or
-        ``provenance_ @ F(X)`` with a `feature_extractor`. Not with another `generator`
-        than "convex".
+        ``provenance_ @ F(X)`` with a `feature_extractor`. Weights below a millionth of
+        the row's greatest are dropped before the row is made. Not with another
+        `generator` than "convex".
     recipe_ : Recipe
         The same, to be saved without the data and applied to them again.
     n_iter_ : int

@@ -1,5 +1,7 @@
 """Generated rows say which rows they were made of."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,6 +49,22 @@ def test_weights_give_the_generated_rows(resampled):
     np.testing.assert_allclose(weights @ X, generated, rtol=1e-9, atol=1e-12)
     made_of = weights @ np.eye(3)[y]
     np.testing.assert_allclose(made_of, np.eye(3)[y_resampled[len(X) :]], atol=1e-12)
+
+
+def test_weights_that_do_not_count_are_dropped_before_the_row_is_made(table):
+    X, y = table
+    sampler = GAMOSampler(max_rounds=1, neighborhood=None, random_state=0)
+    sampler.fit_resample(X, y)
+    for unit in sampler.generator_.igu.units:  # weights far apart
+        unit.weight *= 30
+    rows, _, weights = sampler.sample({1: 40, 2: 40}, return_weights=True)
+    n_sources = np.diff(weights.indptr)
+    assert n_sources.min() < 7  # else nothing was dropped
+    greatest = weights.max(axis=1).toarray()
+    least = [weights.data[slice(*ends)].min() for ends in pairwise(weights.indptr)]
+    assert (least >= 1e-6 * greatest).all()
+    np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-12)
+    np.testing.assert_allclose(weights @ X, rows, rtol=1e-9, atol=1e-12)
 
 
 def test_two_sources_but_in_the_full_hull(resampled):
