@@ -222,7 +222,8 @@ def _check_dask(X):
     if not isinstance(X._meta, np.ndarray):
         raise TypeError(
             f"X is a Dask array with chunks of type {type(X._meta).__name__}, which "
-            "must be numpy arrays; for sparse ones, X.map_blocks(lambda c: c.toarray())"
+            "must be numpy arrays. Sparse ones become such by "
+            "X.map_blocks(lambda chunk: chunk.toarray(), dtype=X.dtype)."
         )
 
 

@@ -317,8 +317,11 @@ def test_dask_with_unknown_rows_or_columns_is_refused(table):
 def test_dask_with_sparse_chunks_is_refused(table):
     X, y = table
     rows = da.from_array(X, chunks=(20, 5)).map_blocks(csr_array)
+    sampler = GAMOSampler(max_iter=1, random_state=0)
     with pytest.raises(TypeError, match="chunks of type csr_array, which must be"):
-        GAMOSampler().fit_resample(rows, y)
+        sampler.fit_resample(rows, y)
+    dense = rows.map_blocks(lambda chunk: chunk.toarray(), dtype=rows.dtype)
+    np.testing.assert_array_equal(sampler.fit_resample(dense, y)[0][:59], X)
 
 
 # iter_resample
