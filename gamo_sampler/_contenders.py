@@ -15,8 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from ._priors import PriorCorrectedClassifier
 from ._sampler import GAMOSampler
-
-MAX_LEVELS = 32
+from ._tables import MAX_LEVELS
 
 
 @dataclass(frozen=True)
