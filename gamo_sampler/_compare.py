@@ -1,6 +1,7 @@
 """Is over-sampling worth it here? Cross-validation of what can be done instead."""
 
 import time
+from collections.abc import Mapping
 from html import escape
 from numbers import Integral
 
@@ -27,9 +28,16 @@ from sklearn.utils.multiclass import check_classification_targets
 from tqdm.auto import tqdm
 
 from ._columns import as_floats, categorical_mask, is_frame, is_missing
-from ._contenders import CONTENDERS, Task
+from ._contenders import CONTENDERS, Task, left_out
 from ._torch import private_random_state
-from ._verdict import SCORES, against_nothing, by_fold, verdict
+from ._verdict import (
+    SCORES,
+    against_nothing,
+    by_fold,
+    noise_by_score,
+    too_few_to_tell,
+    verdict,
+)
 
 
 def compare(
@@ -56,12 +64,13 @@ def compare(
         Rows. Columns of a frame that hold neither numbers nor dates are categories.
         Values may be missing.
     y : array-like of shape (n_samples,)
-        Labels, each of them on `n_splits` rows or more.
+        Labels, each of them on two rows or more.
     learners : dict of str to classifier, default=None
         Classifiers with `predict_proba`, by name. None is logistic regression, and
         histogram gradient boosting without early stopping.
     n_splits : int, default=5
-        Number of folds, at least 2.
+        Number of folds, at least 2. There are as many as the smallest class has rows,
+        if these are fewer.
     n_repeats : int, default=3
         How often to shuffle the rows into new folds.
     random_state : int, RandomState instance or None, default=None
@@ -90,10 +99,10 @@ def compare(
     ImportError
         Without pandas.
     TypeError
-        If X is sparse.
+        If X is sparse, or `learners` no dict.
     ValueError
-        If y has one class, or a class with fewer rows than folds, or if a learner fails
-        without any over-sampling.
+        If y has one class, or a class of one row, if `learners` is empty, or if a
+        learner fails without any over-sampling.
 
     See Also
     --------
@@ -110,7 +119,8 @@ def compare(
     :class:`sklearn.model_selection.TunedThresholdClassifierCV` for balanced accuracy;
     for more than two classes, to that of equally likely classes
     (:class:`PriorCorrectedClassifier`). Probabilities are scored as they were before.
-    GAMO is ``GAMOSampler()``.
+    GAMO is ``GAMOSampler()``. SMOTE, GAMO and, with two classes, moving the threshold
+    are left out where a fold has one training row of a class.
 
     **Scores.** Average precision is that of the rarer class, or the mean over more than
     two. The Brier score is the lower the better; over-sampling and class weights
@@ -118,14 +128,17 @@ def compare(
 
     **Verdict.** Differences are tested by the corrected resampled t-test [1]_, as folds
     share training rows; intervals are at 95 %, and ``p`` is multiplied by the number of
-    contenders that were tried (Bonferroni). A contender is better than doing nothing
-    where the interval of its difference in balanced accuracy is above 0, and the
-    difference at least .001. Doing nothing is recommended unless one that is better has
-    a ``p`` below .05. Then it is the simplest of those that are better, in the order of
-    the list at the top, that is within one standard error of the best of them. A
-    contender that failed on a fold is not considered. The first line is on the learner
-    that is chosen by the same rule. That no gain is beyond chance does not mean that
-    there is none: with few rows of a class intervals are wide.
+    contenders that were tried (Bonferroni). With few rows of a class folds may agree by
+    chance, so their standard deviation is taken to be at least what one test row of the
+    smallest class changes. A contender is better than doing nothing where the interval
+    of its difference in balanced accuracy is above 0, and the difference at least .001.
+    Doing nothing is recommended unless one that is better has a ``p`` below .05. Then
+    it is the simplest of those that are better, in the order of the list at the top,
+    that is within one standard error of the best of them. A contender that failed on a
+    fold is not considered. The first line is on the learner that is chosen by the same
+    rule. That no gain is beyond chance does not mean that there is none: with few rows
+    of a class intervals are wide, and the verdict says where even a gain on each of
+    them could be chance.
 
     References
     ----------
@@ -148,12 +161,15 @@ def compare(
     """
     check_scalar(n_splits, "n_splits", Integral, min_val=2)
     check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
+    check_learners(learners)
     X, n_numbers = tabulated(X)
-    y = by_frequency(y, n_splits)
+    y = by_frequency(y)
     check_consistent_length(X, y)
     seed = int(private_random_state(random_state).randint(2**31 - 1))
+    counts = np.bincount(y)
+    n_folds = min(n_splits, int(counts.min()))
     folds = RepeatedStratifiedKFold(
-        n_splits=n_splits, n_repeats=n_repeats, random_state=seed
+        n_splits=n_folds, n_repeats=n_repeats, random_state=seed
     )
     learners = default_learners(seed) if learners is None else learners
     fits = list(planned(X, y, n_numbers, learners, folds, seed))
@@ -165,19 +181,51 @@ def compare(
         disable=not verbose,
     )
     rows = [name | result for (name, *_), result in zip(fits, found, strict=True)]
-    return Comparison(rows, ratio=1 / (n_splits - 1))
+    remarks = list(limits(counts, n_splits, n_folds, n_repeats))
+    return Comparison(rows, noise_by_score(counts, n_folds), remarks)
+
+
+def check_learners(learners):
+    if learners is None:
+        return
+    if not isinstance(learners, Mapping):
+        raise TypeError(
+            "learners must be a dict of classifiers by name, such as "
+            f"{{'logistic': LogisticRegression()}}, but is {learners!r}."
+        )
+    if not learners:
+        raise ValueError("learners is empty. Name a classifier, or pass None for two.")
+
+
+def limits(counts, n_splits, n_folds, n_repeats):
+    """Sentences on what cannot be done with the rows that the smallest class has."""
+    smallest, gone = counts.min(), left_out(counts, n_folds)
+    if n_folds < n_splits:
+        yield f"The smallest class has {smallest} rows, hence {n_folds} folds."
+    if gone:
+        yield (
+            f"Left out: {', '.join(gone)}, for want of two training rows of each class."
+        )
+    n_tests = len(CONTENDERS) - 1 - len(gone)
+    if too_few_to_tell(counts, n_folds, n_repeats, n_tests):
+        yield (
+            f"Too little to tell: even a gain on each of the {smallest} rows of the "
+            f"smallest class could be chance, in {n_folds * n_repeats} folds."
+        )
 
 
 def planned(X, y, n_numbers, learners, folds, seed):
     """(names, task, train, test) of every fit; names are those of the row of scores."""
     n_splits = folds.get_n_splits() // folds.n_repeats
+    gone = left_out(np.bincount(y), n_splits)
+    contenders = [name for name in CONTENDERS if name not in gone]
     for i, (train, test) in enumerate(folds.split(X, y)):
         repeat, fold = divmod(i, n_splits)
         where = {"repeat": repeat, "fold": fold}
         counts = np.bincount(y[train])
         for name, learner in learners.items():
             task = Task(learner, n_numbers, X.shape[1] - n_numbers, counts, seed + i)
-            for contender in CONTENDERS:
+            for contender in contenders:
                 names = {"learner": name, "contender": contender} | where
                 yield names, task, train, test
 
@@ -228,7 +276,7 @@ def strings(column):
     return np.array([np.nan if gone else str(v) for v, gone in pairs], dtype=object)
 
 
-def by_frequency(y, n_splits):
+def by_frequency(y):
     """Labels as 0 for the most frequent one, 1 for the next, so that 1 is the rare one.
 
     In scikit-learn's scores for two classes, 1 is the one that counts.
@@ -239,10 +287,10 @@ def by_frequency(y, n_splits):
     labels, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     if len(labels) < 2:
         raise ValueError(f"y has one class, {labels.tolist()}; compare needs two.")
-    if counts.min() < n_splits:
+    if counts.min() < 2:
         raise ValueError(
-            f"Class {labels[counts.argmin()]} has {counts.min()} rows, fewer than "
-            f"n_splits={n_splits} folds. Lower n_splits, or leave the class out."
+            f"Class {labels[counts.argmin()]} has one row; compare needs two, one to "
+            "learn from and one to test on. Leave the class out, or find another row."
         )
     return np.argsort(np.argsort(-counts, kind="stable"))[codes]
 
@@ -293,14 +341,14 @@ class Comparison:
     It prints as the verdict and a table, in notebooks too.
     """
 
-    def __init__(self, rows, ratio):
+    def __init__(self, rows, noises, remarks):
         import pandas as pd
 
         columns = ["learner", "contender", "repeat", "fold", *SCORES, "seconds"]
         self.scores = pd.DataFrame(rows, columns=[*columns, "error"])
         self._check()
-        self.recommended, self.verdict = verdict(self.scores, ratio)
-        self.summary = self._summary(ratio)
+        self.recommended, self.verdict = verdict(self.scores, noises, remarks)
+        self.summary = self._summary(noises["balanced_accuracy"])
 
     def _check(self):
         """Raise where there is nothing to compare with."""
@@ -309,7 +357,7 @@ class Comparison:
             learner, error = failed[["learner", "error"]].iloc[0]
             raise ValueError(f"{learner} fails without any over-sampling: {error}")
 
-    def _summary(self, ratio):
+    def _summary(self, noise):
         grouped = self.scores.groupby(["learner", "contender"], sort=False)
         table = grouped[[*SCORES, "seconds"]].mean()
         base = table.xs("nothing", level="contender")
@@ -317,17 +365,17 @@ class Comparison:
             table[f"{score}_difference"] = table[score] - base[score]
         table["failed"] = grouped["error"].count()
         columns = ["low", "high", "p"]
-        table[columns] = self._tests(columns, ratio).reindex(table.index)
+        table[columns] = self._tests(columns, noise).reindex(table.index)
         return table
 
-    def _tests(self, columns, ratio):
+    def _tests(self, columns, noise):
         import pandas as pd
 
         found = {
             (learner, name): test[1:]
             for learner in self.recommended
             for name, test in against_nothing(
-                by_fold(self.scores, learner, "balanced_accuracy"), ratio
+                by_fold(self.scores, learner, "balanced_accuracy"), noise
             ).items()
         }
         return pd.DataFrame(found, index=columns, dtype=float).T

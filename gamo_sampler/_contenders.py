@@ -15,8 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from ._priors import PriorCorrectedClassifier
 from ._sampler import GAMOSampler
-
-MAX_LEVELS = 32
+from ._tables import MAX_LEVELS
 
 
 @dataclass(frozen=True)
@@ -137,3 +136,16 @@ CONTENDERS: dict[str, Callable] = {
     "GAMO": gamo,
 }
 OVER_SAMPLERS = ("random over-sampling", "SMOTE", "GAMO")
+
+
+def left_out(counts, n_splits):
+    """Contenders that need two training rows of each class, where a fold has one.
+
+    Two are what SMOTE and GAMO mix, and what tunes a threshold; with more than two
+    classes none is tuned.
+    """
+    smallest = counts.min()
+    if smallest - np.ceil(smallest / n_splits) >= 2:
+        return []
+    tuned = ["threshold moving"] if len(counts) == 2 else []
+    return [*tuned, "SMOTE", "GAMO"]

@@ -15,7 +15,7 @@ from sklearn.metrics import (
     balanced_accuracy_score,
     brier_score_loss,
 )
-from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from gamo_sampler import compare
 from gamo_sampler._compare import by_frequency, measured, p_in_words, tabulated
-from gamo_sampler._contenders import CONTENDERS, Task
+from gamo_sampler._contenders import CONTENDERS, Task, left_out
 
 LOGISTIC = {"logistic": LogisticRegression(max_iter=1000)}
 ONCE = {"learners": LOGISTIC, "n_splits": 2, "n_repeats": 1, "random_state": 0}
@@ -216,6 +216,59 @@ def test_categories_alone(mixed):
     assert found.summary.loc[("logistic", "nothing"), "average_precision"] > y.mean()
 
 
+def test_two_rows_are_no_evidence():
+    """Class weights find both, each in its fold, by the same difference."""
+    X = np.random.default_rng(1).normal(size=(30, 1))
+    X, y = np.r_[X, [[2.6], [2.7]]], np.repeat([0, 1], [30, 2])
+    found = compare(X, y, **ONCE | {"learners": {"lr": LogisticRegression()}})
+    gains = found.summary.loc["lr", "balanced_accuracy_difference"]
+    assert gains["class weights"] == 0.5
+    assert found.recommended == {"lr": "nothing"}
+    assert found.summary["p"].max() == found.summary["p"].min() == 1
+    assert "By other scores" not in found.verdict
+    assert found.verdict.splitlines()[1:3] == [
+        "Left out: threshold moving, SMOTE, GAMO, for want of two training rows of "
+        "each class.",
+        "Too little to tell: even a gain on each of the 2 rows of the smallest class "
+        "could be chance, in 2 folds.",
+    ]
+    assert "failed" not in found.verdict
+
+
+def test_as_many_folds_as_the_smallest_class_has_rows(only):
+    only("nothing", "threshold moving", "SMOTE")
+    found = compare(*blobs(1, [30, 3]), **ONCE | {"n_splits": 5, "n_repeats": 2})
+    assert found.scores.groupby("contender").size().tolist() == [6, 6, 6]
+    assert found.scores["error"].isna().all()
+    assert found.verdict.splitlines()[1] == (
+        "The smallest class has 3 rows, hence 3 folds."
+    )
+
+
+def test_no_remarks_where_rows_suffice(only):
+    only("nothing", "class weights")
+    lines = compare(*blobs(1, [60, 20]), **ONCE | {"n_splits": 5}).verdict.splitlines()
+    assert [line.split()[0] for line in lines] == [lines[0].split()[0], "With"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "n_splits", "names"),
+    [
+        ([30, 2], 2, ["threshold moving", "SMOTE", "GAMO"]),
+        ([30, 3], 2, ["threshold moving", "SMOTE", "GAMO"]),
+        ([30, 20, 2], 2, ["SMOTE", "GAMO"]),
+        ([30, 3], 3, []),
+        ([30, 4], 2, []),
+    ],
+)
+def test_who_needs_two_training_rows(counts, n_splits, names):
+    assert left_out(np.array(counts), n_splits) == names
+    y = np.repeat(range(len(counts)), counts)
+    folds = StratifiedKFold(n_splits).split(y, y)
+    least = min(np.bincount(y[train]).min() for train, _ in folds)
+    assert (least < 2) == bool(names)
+
+
 def test_three_classes(table):
     X, y = table
     found = compare(X, np.array(list("abc"))[y], **ONCE)
@@ -264,8 +317,10 @@ def test_a_learner_that_fails_by_itself(cancer):
         (
             {"y": np.arange(30) == 3},
             ValueError,
-            "Class True has 1 rows, fewer than n_s",
+            "Class True has one row; comp",
         ),
+        ({"learners": GaussianNB()}, TypeError, r"a dict .* but is GaussianNB\(\)"),
+        ({"learners": {}}, ValueError, "learners is empty. Name a classifier"),
         ({"y": np.linspace(0, 1, 30)}, ValueError, "Unknown label type"),
         ({"y": np.repeat([0, 1], 10)}, ValueError, "inconsistent numbers of samples"),
         ({"X": csr_array(np.eye(30))}, TypeError, "dense tables, but X is sparse"),
@@ -297,8 +352,7 @@ def test_columns_are_sorted_into_numbers_and_categories(mixed):
 
 
 def test_labels_by_frequency():
-    y = ["b", "a", "c", "a", "c", "c"]
-    assert by_frequency(y, 1).tolist() == [2, 1, 0, 1, 0, 0]
+    assert by_frequency(list("bacacccab")).tolist() == [2, 1, 0, 1, 0, 0, 0, 1, 2]
 
 
 def test_each_sampler_sees_what_the_others_see(mixed, monkeypatch):

@@ -38,7 +38,7 @@ ALLOWED = {
     "_columns": {"_frames"},
     "_compare": {"_columns", "_contenders", "_torch", "_verdict"},
     "_constraints": set(),
-    "_contenders": {"_priors", "_sampler"},
+    "_contenders": {"_priors", "_sampler", "_tables"},
     "_distributed": set(),
     "_docs": set(),
     "_draws": {"_distributed", "_losses", "_networks", "_torch"},
