@@ -136,7 +136,7 @@ def resampled(sampler, X, y, frame):
         return X_all
     print(
         f"Generated rows have no label in the index {list(frame.index.names)}: only "
-        "integers can be counted on.",
+        "integers are continued.",
         file=sys.stderr,
     )
     return X_all.set_axis(longer(frame.index, len(X_all)))
