@@ -2,11 +2,16 @@
 
 import argparse
 import shlex
+import sys
+import warnings
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+from sklearn.utils.multiclass import type_of_target
 
-from ._compare import compare, import_pandas
+from ._compare import compare
+from ._files import check_new, kind_of, longer, new_file, read, write, write_longer
 from ._report import write_report
 from ._sampler import GAMOSampler
 
@@ -19,9 +24,16 @@ def main(argv):
     parser = make_parser()
     arguments = parser.parse_args(argv)
     try:
-        COMMANDS[arguments.command](arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = print_warning
+            COMMANDS[arguments.command](arguments)
     except (ImportError, OSError, TypeError, ValueError) as error:
         parser.error(str(error))
+
+
+def print_warning(message, *where):
+    """Without the line of code, which says nothing to those who have a file."""
+    print(f"Warning: {message}", file=sys.stderr)
 
 
 def make_parser():
@@ -85,38 +97,53 @@ def parse_strategy(text):
 
 
 def resample_file(arguments):
-    kind_of(arguments.out)
-    check_new(arguments.out)
-    if arguments.report:
-        if arguments.report.suffix != ".html":
-            raise ValueError(f"{arguments.report} does not end in .html.")
-        check_new(arguments.report)
-    frame = read(arguments.data)
-    X, y = split(frame, arguments.target, arguments.data)
+    check_outputs(arguments)
+    frame = read(arguments.data, arguments.target)
+    X, y = split(frame, arguments)
     sampler = GAMOSampler(
         sampling_strategy=arguments.strategy,
         missing="propagate",
         random_state=seed_of(arguments),
         verbose=1,
     )
-    X_all, y_all = sampler.fit_resample(X, y)
-    X_all.insert(frame.columns.get_loc(arguments.target), arguments.target, y_all)
-    write(X_all, arguments.out)
-    print_counts(y, y_all, arguments.out)
-    if arguments.report:
-        write_report(
-            arguments.report,
-            arguments.data,
-            X_all,
-            arguments.target,
-            sampler,
-            command(arguments),
-        )
+    page = new_file(arguments.report) if arguments.report else nullcontext()
+    with new_file(arguments.out) as out, page as report:
+        write(frame.head(), out)  # what cannot be written shows before training
+        made = resampled(sampler, X, y, frame)
+        write_longer(arguments.data, made, len(frame), out)
+        if report:
+            words = arguments.data, made, arguments.target, sampler, command(arguments)
+            write_report(report, *words)
+    print_counts(y, made[arguments.target], arguments.out)
+    if report:
         print(f"Report: {arguments.report}")
 
 
+def check_outputs(arguments):
+    kind_of(arguments.out)
+    check_new(arguments.out)
+    if arguments.report:
+        if arguments.report.suffix.lower() != ".html":
+            raise ValueError(f"{arguments.report} does not end in .html.")
+        check_new(arguments.report)
+
+
+def resampled(sampler, X, y, frame):
+    """`frame`, split into X and y, with generated rows at its end."""
+    X_all, y_all = sampler.fit_resample(X, y)
+    X_all.insert(frame.columns.get_loc(y.name), y.name, y_all)
+    if len(X_all) == len(frame) or frame.index.inferred_type == "integer":
+        return X_all
+    print(
+        f"Generated rows have no label in the index {list(frame.index.names)}: only "
+        "integers are continued.",
+        file=sys.stderr,
+    )
+    return X_all.set_axis(longer(frame.index, len(X_all)))
+
+
 def compare_file(arguments):
-    X, y = split(read(arguments.data), arguments.target, arguments.data)
+    X, y = split(read(arguments.data, arguments.target), arguments)
     seed = seed_of(arguments)
     found = compare(X, y, random_state=seed, n_jobs=arguments.jobs, verbose=1)
     print(f"\n{found}\n\nseed {seed}")
@@ -136,46 +163,37 @@ def command(arguments):
     """What to type to repeat it."""
     words = [arguments.command, str(arguments.data), "--target", arguments.target]
     words += ["--out", str(arguments.out), "--strategy", str(arguments.strategy)]
+    if arguments.report:
+        words += ["--report", str(arguments.report)]
     return f"{PROG} {shlex.join(words)} --seed {arguments.seed}"
 
 
-def kind_of(path):
-    if path.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"{path} ends neither in .csv nor in .parquet.")
-    return path.suffix
-
-
-def check_new(path):
-    """Find out before anything is trained."""
-    if path.exists():
-        raise FileExistsError(f"{path} exists, and is not overwritten.")
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.absolute().parent}.")
-
-
-def read(path):
-    pd = import_pandas()
-    if kind_of(path) == ".parquet":
-        return pd.read_parquet(path)
-    return pd.read_csv(path)
-
-
-def write(frame, path):
-    if kind_of(path) == ".parquet":
-        frame.to_parquet(path)
-    else:
-        frame.to_csv(path, index=False)
-
-
-def split(frame, target, path):
+def split(frame, arguments):
     """Columns and labels."""
+    target = arguments.target
     if target not in frame:
         names = ", ".join(map(str, frame.columns))
-        raise ValueError(f"{path} has no column {target!r}. Its columns: {names}.")
+        raise ValueError(
+            f"{arguments.data} has no column {target!r}. Its columns: {names}."
+        )
     missing = frame[target].isna().sum()
     if missing:
         raise ValueError(f"Column {target!r} misses {missing} labels. Leave them out.")
+    check_labels(frame[target])
     return frame.drop(columns=target), frame[target]
+
+
+def check_labels(labels):
+    kind = type_of_target(labels)
+    if kind not in ("binary", "multiclass"):
+        raise ValueError(
+            f"Column {labels.name!r} holds no classes, but {kind} values such as "
+            f"{labels.iloc[0]}."
+        )
+    if labels.nunique() < 2:
+        raise ValueError(
+            f"Column {labels.name!r} has one class, {labels.iloc[0]!r}. It takes two."
+        )
 
 
 def print_counts(before, after, path):

@@ -136,7 +136,10 @@ def histogram(column, n):
     present = values[~np.isnan(values)]
     if not len(present):
         return ""
-    edges = np.histogram_bin_edges(present, N_BINS)
+    # From the least one on, as those far from 0 need not differ by a bin's width.
+    values = values - present.min()
+    width = np.nanmax(values)
+    edges = np.linspace(0, width, N_BINS + 1 if width else 2)
     parts = [
         np.histogram(part, edges)[0] / len(part) for part in (values[:n], values[n:])
     ]

@@ -103,13 +103,19 @@ def test_it_is_the_sampler_with_the_seed(frame, csv, tmp_path):
 
 def test_the_command_in_the_report_repeats_it(csv, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    report = tmp_path / "report.html"
-    resample(csv.name, "one.csv", "--report", report.name)
+    out, report = tmp_path / "out.csv", tmp_path / "report.html"
+    resample(csv.name, out.name, "--report", report.name)
     command = report.read_text().split("<pre>")[1].split("</pre>")[0]
-    words = command.removeprefix("python -m gamo_sampler ").split()
-    words[words.index("one.csv")] = "two.csv"
-    main(words)
-    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+    before = {path: path.read_bytes() for path in (out, report)}
+    for path in before:
+        path.unlink()
+    main(command.removeprefix("python -m gamo_sampler ").split())
+    assert out.read_bytes() == before[out]
+    sections = [
+        text.split("<h2>To repeat")[0]
+        for text in (before[report].decode(), report.read_text())
+    ]
+    assert sections[0] == sections[1]
 
 
 def test_seeds_differ_where_none_is_given():

@@ -34,7 +34,7 @@ ALLOWED = {
     },
     "_build": {"_networks"},
     "_classifier": {"_base", "_docs", "_images", "_lazy", "_priors"},
-    "_cli": {"_compare", "_report", "_sampler"},
+    "_cli": {"_compare", "_files", "_report", "_sampler"},
     "_columns": {"_frames"},
     "_compare": {"_columns", "_contenders", "_torch", "_verdict"},
     "_constraints": set(),
@@ -43,6 +43,7 @@ ALLOWED = {
     "_docs": set(),
     "_draws": {"_distributed", "_losses", "_networks", "_torch"},
     "_features": {"_inner"},
+    "_files": {"_compare"},
     "_frames": set(),
     "_game": {"_distributed", "_draws", "_losses", "_torch"},
     "_gamo2pix": {

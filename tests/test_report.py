@@ -118,6 +118,19 @@ def test_a_column_without_values_has_no_picture():
     assert "<svg" in histogram(pd.Series([np.nan, 1.0]), 1)
 
 
+def test_histogram_of_a_narrow_column():
+    picture = histogram(pd.Series([1e17, 1e17 + 16] * 3, name="x"), 2)
+    real, generated = re.findall(r'd="([^"]*)"', picture)
+    assert real == generated  # half of the rows at each end, in both
+    assert real.startswith("M0 100V4.0H")
+    assert real.endswith("V4.0H200.0V100Z")
+
+
+def test_a_constant_is_one_bar():
+    picture = histogram(pd.Series([1e17] * 6, name="x"), 2)
+    assert picture.count('d="M0 100V4.0H200.0V100Z"') == 2
+
+
 def test_outline_is_closed_at_the_bottom():
     assert outline(np.array([1.0, 0.5])) == "M0 100V4.0H100.0V52.0H200.0V100Z"
 
