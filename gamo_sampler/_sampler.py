@@ -482,13 +482,15 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
         What all rows of a class satisfy, all generated rows of the class do, before
         integers are rounded: ranges, sums, shares that sum to 1, one column at most
-        another one.
+        another one. Where values are missing, each column is the mean over its own
+        known ones, so that ranges of single columns still hold but sums and
+        comparisons across columns need not.
 
         Parameters
         ----------
         constraints : scipy.optimize.LinearConstraint, or list of them
             On the columns of X in their order, of a table with other columns those that
-            hold numbers, or on F's features with a
+            hold numbers (dates and durations do not), or on F's features with a
             `feature_extractor`. Each row of a constraint's A is a line of its own. They
             are checked within 1e-9 of the size of the terms, 1e-5 for float32.
 
@@ -497,8 +499,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         counts : dict
             For each generated class, by label, a dict of ``real`` and ``generated``:
             for each line, the number of rows beyond its bounds, among the real rows
-            that are mixed and among those that `fit_resample` generated of them. Where
-            the first is 0, the second is 0.
+            that are mixed and among those that `fit_resample` generated of them. A row
+            that misses a value that a line needs is not counted. Where the first is 0,
+            the second is 0, but for lines across columns with missing values.
 
         Examples
         --------
@@ -516,8 +519,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         self._weights()
         if self._pool is None:
             return {}
-        numbers = self._pool.numpy() if self._table is None else self._table.numbers()
-        constraints = check_constraints(constraints, numbers.shape[1])
+        of_rows = (self._pool.numpy(), None)
+        numbers, names = of_rows if self._table is None else self._table.numbers()
+        constraints = check_constraints(constraints, numbers.shape[1], names)
         return {
             label: count_outside(constraints, weights, rows)
             for label, weights, rows in self._mixtures(numbers)

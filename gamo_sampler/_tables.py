@@ -23,7 +23,7 @@ from ._columns import (
 )
 from ._frames import cast, template
 from ._lazy import LazyRows
-from ._provenance import drawn, vote
+from ._provenance import drawn, mean_of_known, vote
 
 # Of more levels, the rarer ones are alike for the game.
 MAX_LEVELS = 32
@@ -61,10 +61,19 @@ class Table(LazyRows):
         return [column.name for column in self.columns if column.missing.any()]
 
     def numbers(self):
-        """(n, p) of the p columns that hold numbers, nan where one is missing."""
-        columns = [c for c in self.columns if isinstance(c, Numbers)]
-        values = [np.where(c.missing, np.nan, c.values) for c in columns]
-        return np.array(values, float).reshape(-1, len(self)).T
+        """Of the p columns that hold numbers, and not instants: values and names.
+
+        Returns
+        -------
+        values : ndarray of shape (n, p)
+            nan where one is missing.
+        names : list
+            Of the columns.
+        """
+        numbers = [c for c in self.columns if isinstance(c, Numbers)]
+        columns = [c for c in numbers if isinstance(c.origin, float)]
+        values = np.array([c.known() for c in columns], float).reshape(-1, len(self))
+        return values.T, [c.name for c in columns]
 
     def mixed(self, weights, choice, random_state):
         """The rows that convex weights make of these, in the caller's kind of table.
@@ -149,8 +158,8 @@ class SparseTable(LazyRows):
         return SparseTable(self.X[rows], self.empty)
 
     def numbers(self):
-        """The rows as an array."""
-        return self.X.toarray()
+        """The rows as an array; they are all of its columns, which need no names."""
+        return self.X.toarray(), None
 
     def mixed(self, weights, choice, random_state):
         """The rows that convex weights (m, n) make of these, sparse."""
@@ -191,21 +200,22 @@ class Numbers:
         values = np.where(missing, self.mean, self.values[index])
         return np.stack([values, missing][: self.width], 1)
 
+    def known(self):
+        return np.where(self.missing, np.nan, self.values)
+
     def take(self, rows):
         return replace(self, values=self.values[rows], missing=self.missing[rows])
 
     def mixed(self, weights, choice, random_state, block):
         """Weighted means of what is known; missing where most of the weight is."""
-        known = weights @ (~self.missing).astype(float)
-        means = np.full(len(known), np.nan)
-        np.divide(weights @ self.values, known, out=means, where=known >= 0.5)
+        means = mean_of_known(weights, self.known())
         return from_floats(self._within(means, weights), self.origin, self.empty)
 
     def _within(self, means, weights):
         """A sum of products can pass the extremes by its last bit."""
         if not len(means):
             return means
-        values = np.where(self.missing, np.nan, self.values)[weights.indices]
+        values = self.known()[weights.indices]
         low, high = (
             extreme.reduceat(values, weights.indptr[:-1])
             for extreme in (np.fmin, np.fmax)
