@@ -532,10 +532,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
         They are taken out of what `sample` mixes as well, and of `provenance_`, which
         then is on the remaining rows, as are all positions: it is as if those alone had
-        been resampled. A class of which one row remains gives copies of it.
+        been resampled. A class of which one row remains gives copies of it; with a
+        `max_weight` below 1, or `min_sources` above 1, sampling it raises an error.
 
-        The networks, and the scaling of the columns, are not unlearned: they were
-        trained with the rows. To be rid of that too, fit anew without them.
+        The networks, the scaling of the columns and the origin from which dates are
+        counted are not unlearned: they come from all rows. Neither are the levels of a
+        categorical dtype, which are part of the column's type: a level that only
+        withdrawn rows had stays in it by name. To be rid of these too, fit anew without
+        the rows, and without the levels.
 
         Parameters
         ----------
@@ -584,7 +588,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         self._members = positions[self._members[kept]]
         kept = torch.tensor(kept)
         if not kept.any():
-            self._pool = self.generator_ = None
+            self._pool = self._table = self.generator_ = None
+            self._all_withdrawn = True
             return
         pool = self._pool[kept]
         sizes, cells = (
@@ -650,7 +655,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         """Check and train; X and y in the caller's types, and the checked rows."""
         rows, labels, image_shape = self._check_X_y(X, y)
         groups = None if groups is None else self._check_groups(groups, labels)
-        self._table = None
+        self._table, self._all_withdrawn = None, False
         wanted = self.sampling_strategy_
         warn_of_balance(self.sampling_strategy, wanted, stacklevel=5)
         targets = self._targets()
@@ -706,6 +711,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             if weights is not None:
                 self.provenance_ = weights
         return X, extend(y, self._encode(labels))
+
+    def _order(self, n, random_state):
+        if getattr(self, "_all_withdrawn", False):
+            raise ValueError(
+                "Nothing to sample: all rows of the classes that were generated have "
+                "been withdrawn."
+            )
+        return super()._order(n, random_state)
 
     def _new_blocks(self, size):
         """(rows, labels), `size` at a time, in the caller's types."""
