@@ -10,6 +10,7 @@ from sklearn.utils._missing import is_pandas_na
 from ._frames import cast
 
 EXACT_INTEGERS = 2**53
+GREATEST_STEPS = np.nextafter(2.0**64, 0)
 
 
 def is_frame(X):
@@ -134,8 +135,7 @@ def as_floats(column, name):
         missing = np.isnat(column)
         known = np.zeros(1, column.dtype) if missing.all() else column[~missing]
         origin = known.min()
-        values = (column - origin).astype(np.int64).astype(float)
-        return np.where(missing, np.nan, values), origin
+        return np.where(missing, np.nan, _steps(column, origin)), origin
     try:
         values = column.astype(float)
     except (TypeError, ValueError) as error:
@@ -149,12 +149,24 @@ def as_floats(column, name):
     return values, 0.0
 
 
+def _steps(column, origin):
+    """Units of time from an origin on, as floats that are never above them."""
+    # Differences may exceed int64, but wrap to what is right in uint64.
+    steps = column.astype(np.int64).view(np.uint64) - _whole(origin)
+    values = steps.astype(float).clip(max=GREATEST_STEPS)
+    return np.where(values.astype(np.uint64) > steps, np.nextafter(values, 0), values)
+
+
+def _whole(instant):
+    return instant.astype(np.int64).astype(np.uint64)
+
+
 def from_floats(values, origin, like):
     """`values` from an origin on, NaN where one is missing, as a column like `like`."""
     if isinstance(origin, np.datetime64 | np.timedelta64):
-        step = np.timedelta64(1, np.datetime_data(origin)[0])
         missing = np.isnan(values)
-        values = origin + np.rint(np.where(missing, 0, values)).astype(np.int64) * step
+        steps = np.rint(np.where(missing, 0, values)).astype(np.uint64)
+        values = (steps + _whole(origin)).view(np.int64).view(origin.dtype)
         values[missing] = "NaT"
     if isinstance(like, np.ndarray):
         return (
@@ -202,6 +214,8 @@ def _is_number(column):
 
 
 def _numpy(series):
+    if series.dtype == nw.Date:  # those of Arrow in pandas would be objects
+        return series.cast(nw.Datetime("us")).to_numpy().astype("datetime64[D]")
     if series.dtype.is_temporal():
         return series.to_numpy()
     if series.is_null().any():
