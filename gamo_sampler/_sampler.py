@@ -439,7 +439,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     @property
     def recipe_(self):
         """The positions and weights of what was resampled, a :class:`Recipe`."""
-        return Recipe(self._weights())
+        return Recipe(self._weights(), self._categorical)
 
     def audit(self):
         """How near the rows that `fit_resample` generated are to copies of real ones.
@@ -769,6 +769,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         """Rows, labels and the shape of an image; sets `sampling_strategy_`."""
         # A fit that fails leaves the sampler untrained, never half trained.
         self._is_trained = False
+        self._categorical = "auto"
         vars(self).pop("provenance_", None)
         y = in_memory(y)
         y = y.to_numpy() if is_native(y) and not hasattr(y, "iloc") else y
@@ -834,6 +835,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             X = np.array(X, dtype=object) if isinstance(X, list) else X
             rows = read_table(X, self.categorical_features, self.missing)
             categorical = categorical_mask(X, self.categorical_features)
+            if self._names_categories():
+                self._categorical = np.flatnonzero(categorical)
             warn_of_identifiers(X, categorical, stacklevel=7)
             y = validate_data(self, y=y)  # forgets the names of columns
             validate_data(self, X, skip_check_array=True)
