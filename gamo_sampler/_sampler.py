@@ -56,7 +56,7 @@ from ._images import as_read
 from ._lazy import check_rows, in_memory, is_lazy
 from ._provenance import ProvenanceMixin
 from ._recipe import Recipe
-from ._tables import CHOICES, SparseTable, Table, read_table
+from ._tables import CHOICES, SparseTable, Table, check_no_missing, read_table
 from ._torch import block_size, run_generator
 
 # Rounds after which, on validation tables, rows were better than after 200 or 1,000.
@@ -101,7 +101,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         the one that is nearer.
     missing : {"error", "propagate"}, default="error"
         Missing values raise an error, or are passed on: a value is missing where most
-        of the weight is on rows that miss it, else the mean of those that do not.
+        of the weight is on rows that miss it, else the mean of those that do not. Of
+        sparse rows they always raise one.
 
     Attributes
     ----------
@@ -786,6 +787,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         image_shape, ordered = self.image_shape, None
         if self.feature_extractor is not None:
             X, image_shape, ordered = as_read(X, image_shape)
+        elif hasattr(X, "shape") and not is_lazy(X):
+            check_no_missing(X)
         given = X
         X, y = check_rows(self, X, y)
         if not is_lazy(X):
@@ -829,7 +832,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
                     "Sparse rows are numbers, but categorical_features is "
                     f"{self.categorical_features!r}. Leave it 'auto', or give a frame."
                 )
-            rows, y = validate_data(self, X, y, accept_sparse="csr")
+            rows, y = validate_data(
+                self, X, y, accept_sparse="csr", ensure_all_finite="allow-nan"
+            )
+            if np.isnan(rows.data).any():
+                raise ValueError(
+                    "Input X contains NaN: sparse rows cannot miss values, whatever "
+                    "`missing` is. Impute them first, or give X dense."
+                )
             rows = SparseTable(rows, template(X))
         else:
             X = np.array(X, dtype=object) if isinstance(X, list) else X

@@ -109,17 +109,29 @@ def read_table(X, categorical_features, missing="propagate"):
     if isinstance(X, list):
         X = np.array(X, dtype=object)
     if not is_frame(X):
-        passes = "allow-nan" if missing == "propagate" else True
-        X = check_array(X, dtype=None, ensure_all_finite=passes)
+        X = check_array(X, dtype=None, ensure_all_finite="allow-nan")
     _check_shape(X)
     rows = Table.of(X, categorical_mask(X, categorical_features))
-    names = rows.with_missing()
-    if names and missing == "error":
-        raise ValueError(
-            f"X has missing values, NaN, in columns {names}. Impute them first, or "
-            "pass them on with missing='propagate'."
-        )
+    if missing == "error":
+        _refuse_missing(rows.with_missing())
     return rows
+
+
+def check_no_missing(X):
+    """Refuse a frame or an array of numbers with missing values, by column."""
+    values = np.asarray(X)
+    if values.ndim == 2 and values.dtype.kind == "f":
+        names = X.columns if is_frame(X) else np.arange(X.shape[1])
+        # A minimum is nan where any value is.
+        _refuse_missing(names[np.isnan(values.min(0, initial=np.inf))].tolist())
+
+
+def _refuse_missing(names):
+    if names:
+        raise ValueError(
+            f"Input X contains NaN: it has missing values, NaN, in columns {names}. "
+            "Impute them first, or pass them on with missing='propagate'."
+        )
 
 
 def _check_shape(X):

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -549,9 +550,16 @@ def test_sparse_rows_have_no_categories():
     X = sparse.csr_array(with_zeros())
     with pytest.raises(ValueError, match=r"Sparse rows .* categorical_features is \[0"):
         fitted(X, categorical_features=[0])
+
+
+@pytest.mark.parametrize("missing", ["error", "propagate"])
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.coo_array, "frame"])
+def test_sparse_rows_miss_nothing(missing, kind):
+    X = sparse.csr_array(with_zeros())
     X.data[0] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
-        fitted(X, missing="propagate")
+    frame = pd.DataFrame.sparse.from_spmatrix
+    with pytest.raises(ValueError, match="contains NaN: sparse rows cannot miss"):
+        fitted((frame if kind == "frame" else kind)(X), missing=missing)
 
 
 # Missing values -----------------------------------------------------------
@@ -565,6 +573,22 @@ def test_missing_values_raise_by_default(frame):
     X.loc[4, "float"] = np.nan
     with pytest.raises(ValueError, match=r"\['float', 'str'\].*missing='propagate'"):
         fitted(X)
+
+
+@pytest.mark.parametrize("kind", ["float", "int", "array", "named", "object"])
+def test_missing_values_of_plain_numbers_raise_by_default(frame, kind):
+    X = frame[["float", "int", "single"]].rename(columns={"int": "whole"})
+    X.loc[[3, 4], "single"] = np.nan
+    parameters, expected = {}, "['single']"
+    if kind in ("array", "named", "object"):
+        dtype = object if kind == "object" else float
+        X, expected = X.to_numpy(dtype), "[2]"
+        parameters = {} if kind == "array" else {"categorical_features": [1]}
+    elif kind == "int":
+        X, expected = X.set_axis([4, 5, 6], axis=1), "[6]"
+    message = f"Input X contains NaN: it has missing values, NaN, in columns {expected}"
+    with pytest.raises(ValueError, match=re.escape(message) + ".*missing='propagate'"):
+        fitted(X, **parameters)
 
 
 def test_missing_values_are_passed_on(frame):
