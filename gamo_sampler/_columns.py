@@ -7,22 +7,18 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils._missing import is_pandas_na
 
-from ._frames import cast
+from ._frames import cast, is_frame
 
 EXACT_INTEGERS = 2**53
 GREATEST_STEPS = np.nextafter(2.0**64, 0)
-
-
-def is_frame(X):
-    # Of the type, as a lazy frame would have to look them up.
-    return hasattr(type(X), "columns")
 
 
 def is_sparse(X):
     """Whether it is a sparse matrix, or a pandas frame of columns that are mostly 0."""
     dtypes = X.dtypes if hasattr(X, "iloc") and is_frame(X) else [None]
     # Only sparse dtypes have a fill value, and pandas' own default is NaN.
-    return issparse(X) or all(getattr(d, "fill_value", None) == 0 for d in dtypes)
+    is_zero = [getattr(dtype, "fill_value", None) == 0 for dtype in dtypes]
+    return issparse(X) or (bool(is_zero) and all(is_zero))
 
 
 def is_mixed(X):
@@ -58,12 +54,14 @@ def categorical_mask(X, given):
     given = np.ravel(given)
     if given.dtype == bool and given.shape == (len(names),):
         return given
-    positions = np.arange(len(names)) if given.dtype.kind in "iu" else np.array(names)
+    by_position = given.dtype.kind in "iu"  # where names are integers, too
+    positions = np.arange(len(names)) if by_position else np.array(names)
     unknown = [column for column in given.tolist() if column not in positions]
     if unknown:
         raise ValueError(
             f"categorical_features has {unknown}, but the columns of X are "
-            f"{positions.tolist()}. Give names, positions, or a mask of all columns."
+            f"{'by position ' if by_position else ''}{positions.tolist()}. Give names, "
+            "positions, or a mask of all columns."
         )
     return np.isin(positions, given)
 
@@ -117,9 +115,16 @@ def level_codes(column):
     values = column.tolist() if is_array else _series(column).to_list()
     found = {}
     pairs = zip(values, is_missing(column), strict=True)
-    codes = [found.setdefault(None if gone else v, len(found)) for v, gone in pairs]
+    levels = [None if gone else _level(value) for value, gone in pairs]
+    codes = [found.setdefault(level, len(found)) for level in levels]
     ranks = np.argsort(np.argsort(-np.bincount(codes), kind="stable"))
     return ranks[codes]
+
+
+def _level(value):
+    """What tells True, 1 and 1.0 apart, but not a string of numpy from another."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return type(value), value
 
 
 def as_floats(column, name):

@@ -56,7 +56,14 @@ from ._images import as_read
 from ._lazy import check_rows, in_memory, is_lazy
 from ._provenance import ProvenanceMixin
 from ._recipe import Recipe
-from ._tables import CHOICES, SparseTable, Table, check_no_missing, read_table
+from ._tables import (
+    CHOICES,
+    SparseTable,
+    Table,
+    check_no_missing,
+    check_shape,
+    read_table,
+)
 from ._torch import block_size, run_generator
 
 # Rounds after which, on validation tables, rows were better than after 200 or 1,000.
@@ -90,9 +97,10 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     ----------
     %(parameters)s
     categorical_features : "auto" or array-like, default="auto"
-        Columns of categories: names, positions, or a mask of all columns. "auto" is
-        those of a frame that hold neither numbers nor dates. In the game their 32 most
-        frequent values are one-hot.
+        Columns of categories: names, positions, or a mask of all columns. Integers are
+        always positions, even where names are integers. "auto" is those of a frame that
+        hold neither numbers nor dates. In the game their 32 most frequent values are
+        one-hot.
     categories : {"vote", "draw", "block"}, default="vote"
         How the category of a generated row is decided. "vote" is the one that has most
         of the weights; "draw" that of one of the sources, drawn by the weights; "block"
@@ -309,7 +317,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         -------
         X_resampled : same type as X, of shape (n_samples + n_generated, n_features)
             The rows of X, untouched and in order, then the generated ones by
-            class. Of a `numpy.memmap`, a Zarr array or a Dask array an ndarray; with a
+            class. The index of a frame goes on with numbers; of several levels that is
+            the last one, and the others are missing in generated rows. Of a
+            `numpy.memmap`, a Zarr array or a Dask array an ndarray; with a
             `feature_extractor` one of F's features of both.
         y_resampled : same type as y, of shape (n_samples + n_generated,)
             Their labels; of such an array an ndarray.
@@ -778,6 +788,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             _check_in_memory(X)
             return *self._check_table(X, y), None
         check_columns(X)
+        if is_frame(X):
+            check_shape(X)
         if self.feature_extractor is None and getattr(X, "ndim", 2) > 2:
             raise ValueError(
                 f"X has shape {X.shape}; without a feature_extractor GAMOSampler takes "
@@ -808,7 +820,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         groups = column_or_1d(groups)
         assert_all_finite(groups, input_name="groups")
         check_consistent_length(groups, y)
-        return np.unique(groups, return_inverse=True)[1]
+        try:
+            return np.unique(groups, return_inverse=True)[1]
+        except TypeError as error:
+            kinds = sorted({type(group).__name__ for group in groups})
+            raise TypeError(
+                "groups must be all numbers or all text, none of them missing, got "
+                f"{', '.join(kinds)}."
+            ) from error
 
     def _is_table(self, X):
         """Whether rows of X are mixed column by column."""

@@ -110,7 +110,7 @@ def read_table(X, categorical_features, missing="propagate"):
         X = np.array(X, dtype=object)
     if not is_frame(X):
         X = check_array(X, dtype=None, ensure_all_finite="allow-nan")
-    _check_shape(X)
+    check_shape(X)
     rows = Table.of(X, categorical_mask(X, categorical_features))
     if missing == "error":
         _refuse_missing(rows.with_missing())
@@ -134,7 +134,7 @@ def _refuse_missing(names):
         )
 
 
-def _check_shape(X):
+def check_shape(X):
     """As scikit-learn does, which cannot check columns of categories."""
     if not hasattr(X, "shape"):
         raise TypeError(
@@ -177,7 +177,7 @@ class SparseTable(LazyRows):
         """The rows that convex weights (m, n) make of these, sparse."""
         rows = type(self.X)(weights @ self.X)  # a matrix of matrices
         rows.data = cast(rows.data, self.dtype)
-        if not hasattr(self.empty, "columns"):
+        if not is_frame(self.empty):
             return rows
         frame = type(self.empty).sparse.from_spmatrix(rows)
         return frame.set_axis(self.empty.columns, axis=1).astype(self.empty.dtypes)
@@ -247,7 +247,13 @@ class Categories:
 
     @classmethod
     def of(cls, native, name):
-        codes = level_codes(native)
+        try:
+            codes = level_codes(native)
+        except TypeError as error:
+            raise TypeError(
+                f"Column {name!r} has values that are no categories ({error}). Make "
+                "text of them, or leave it out."
+            ) from error
         width = min(int(codes.max()) + 1, MAX_LEVELS)
         return cls(name, native, codes, is_missing(native), width)
 

@@ -218,6 +218,23 @@ def test_missing_values_of_any_kind_are_one_category():
     assert_array_equal(level_codes(column.to_numpy()), [0, 0, 0, 0, 1])
 
 
+@pytest.mark.parametrize("of", [np.array, pd.Series])
+def test_equal_values_of_other_types_are_other_levels(of):
+    column = of([1, True, 1.0, 1, np.True_, "1", np.str_("1")], dtype=object)
+    codes = level_codes(column)
+    assert codes[0] == codes[3]
+    assert codes[1] == codes[4]
+    assert codes[5] == codes[6]
+    assert len(set(codes.tolist())) == 4
+
+
+def test_integers_are_positions_where_names_are_integers_too():
+    X = pd.DataFrame(np.zeros((2, 3)), columns=[2, 4, 6])
+    assert_array_equal(categorical_mask(X, [2]), [False, False, True])
+    with pytest.raises(ValueError, match=r"has \[4\], .* are by position \[0, 1, 2\]"):
+        categorical_mask(X, [4])
+
+
 @settings(deadline=None)
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12))
 def test_codes_name_the_values_by_their_number(values):
