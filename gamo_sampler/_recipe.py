@@ -171,5 +171,6 @@ def _read(X, categorical_features):
     if is_mixed(X) or not isinstance(categorical_features, str):
         return read_table(X, categorical_features)
     rows = check_array(X, ensure_all_finite="allow-nan")
-    misses = rows.dtype.kind == "f" and np.isnan(rows).any()
+    # Of a list with None, objects are left.
+    misses = rows.dtype == object or np.isnan(rows).any()
     return read_table(X, categorical_features) if misses else rows

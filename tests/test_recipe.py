@@ -156,6 +156,12 @@ def test_missing_values_are_passed_on(as_kind):
     assert_array_equal(np.array(X_again, float), expected)
 
 
+def test_none_in_lists_is_passed_on():
+    X = [[1.0, 2.0], [3.0, 4.0], [10.0, None], [20.0, 40.0]]
+    X_again, _ = Recipe(WEIGHTS).apply(X, [0, 0, 1, 1])
+    assert X_again == [*X, [15, 40], [17.5, 40]]
+
+
 @pytest.mark.parametrize("as_frame", [True, False])
 def test_as_the_sampler_passed_them_on(table, as_frame):
     X, y = table
