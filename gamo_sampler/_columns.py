@@ -7,21 +7,18 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils._missing import is_pandas_na
 
-from ._frames import cast
+from ._frames import cast, is_frame
 
 EXACT_INTEGERS = 2**53
-
-
-def is_frame(X):
-    # Of the type, as a lazy frame would have to look them up.
-    return hasattr(type(X), "columns")
+GREATEST_STEPS = np.nextafter(2.0**64, 0)
 
 
 def is_sparse(X):
     """Whether it is a sparse matrix, or a pandas frame of columns that are mostly 0."""
     dtypes = X.dtypes if hasattr(X, "iloc") and is_frame(X) else [None]
     # Only sparse dtypes have a fill value, and pandas' own default is NaN.
-    return issparse(X) or all(getattr(d, "fill_value", None) == 0 for d in dtypes)
+    is_zero = [getattr(dtype, "fill_value", None) == 0 for dtype in dtypes]
+    return issparse(X) or (bool(is_zero) and all(is_zero))
 
 
 def is_mixed(X):
@@ -57,12 +54,14 @@ def categorical_mask(X, given):
     given = np.ravel(given)
     if given.dtype == bool and given.shape == (len(names),):
         return given
-    positions = np.arange(len(names)) if given.dtype.kind in "iu" else np.array(names)
+    by_position = given.dtype.kind in "iu"  # where names are integers, too
+    positions = np.arange(len(names)) if by_position else np.array(names)
     unknown = [column for column in given.tolist() if column not in positions]
     if unknown:
         raise ValueError(
             f"categorical_features has {unknown}, but the columns of X are "
-            f"{positions.tolist()}. Give names, positions, or a mask of all columns."
+            f"{'by position ' if by_position else ''}{positions.tolist()}. Give names, "
+            "positions, or a mask of all columns."
         )
     return np.isin(positions, given)
 
@@ -116,9 +115,16 @@ def level_codes(column):
     values = column.tolist() if is_array else _series(column).to_list()
     found = {}
     pairs = zip(values, is_missing(column), strict=True)
-    codes = [found.setdefault(None if gone else v, len(found)) for v, gone in pairs]
+    levels = [None if gone else _level(value) for value, gone in pairs]
+    codes = [found.setdefault(level, len(found)) for level in levels]
     ranks = np.argsort(np.argsort(-np.bincount(codes), kind="stable"))
     return ranks[codes]
+
+
+def _level(value):
+    """What tells True, 1 and 1.0 apart, but not a string of numpy from another."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return type(value), value
 
 
 def as_floats(column, name):
@@ -134,8 +140,7 @@ def as_floats(column, name):
         missing = np.isnat(column)
         known = np.zeros(1, column.dtype) if missing.all() else column[~missing]
         origin = known.min()
-        values = (column - origin).astype(np.int64).astype(float)
-        return np.where(missing, np.nan, values), origin
+        return np.where(missing, np.nan, _steps(column, origin)), origin
     try:
         values = column.astype(float)
     except (TypeError, ValueError) as error:
@@ -149,12 +154,24 @@ def as_floats(column, name):
     return values, 0.0
 
 
+def _steps(column, origin):
+    """Units of time from an origin on, as floats that are never above them."""
+    # Differences may exceed int64, but wrap to what is right in uint64.
+    steps = column.astype(np.int64).view(np.uint64) - _whole(origin)
+    values = steps.astype(float).clip(max=GREATEST_STEPS)
+    return np.where(values.astype(np.uint64) > steps, np.nextafter(values, 0), values)
+
+
+def _whole(instant):
+    return instant.astype(np.int64).astype(np.uint64)
+
+
 def from_floats(values, origin, like):
     """`values` from an origin on, NaN where one is missing, as a column like `like`."""
     if isinstance(origin, np.datetime64 | np.timedelta64):
-        step = np.timedelta64(1, np.datetime_data(origin)[0])
         missing = np.isnan(values)
-        values = origin + np.rint(np.where(missing, 0, values)).astype(np.int64) * step
+        steps = np.rint(np.where(missing, 0, values)).astype(np.uint64)
+        values = (steps + _whole(origin)).view(np.int64).view(origin.dtype)
         values[missing] = "NaT"
     if isinstance(like, np.ndarray):
         return (
@@ -202,6 +219,8 @@ def _is_number(column):
 
 
 def _numpy(series):
+    if series.dtype == nw.Date:  # those of Arrow in pandas would be objects
+        return series.cast(nw.Datetime("us")).to_numpy().astype("datetime64[D]")
     if series.dtype.is_temporal():
         return series.to_numpy()
     if series.is_null().any():

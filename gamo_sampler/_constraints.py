@@ -3,12 +3,14 @@
 import numpy as np
 from scipy.optimize import LinearConstraint
 
-# Of the magnitudes that are summed up: sums in float32 are no more exact.
-TOLERANCE = {4: 1e-5, 8: 1e-9}
+from ._provenance import mean_of_known
 
 
-def check_constraints(constraints, n_features):
-    """A list of LinearConstraint, from what a user gave, for so many columns."""
+def check_constraints(constraints, n_features, names=None):
+    """A list of LinearConstraint, from what a user gave, for so many columns.
+
+    `names` are those of the columns, where only some of a table are meant.
+    """
     single = isinstance(constraints, LinearConstraint)
     constraints = [constraints] if single else list(constraints)
     for constraint in constraints:
@@ -18,9 +20,10 @@ def check_constraints(constraints, n_features):
                 f"them, got {constraint!r}."
             )
         if constraint.A.shape[1] != n_features:
+            meant = "" if names is None else f" that hold numbers: {names}"
             raise ValueError(
                 f"A constraint's A has {constraint.A.shape[1]} columns, but rows have "
-                f"{n_features}."
+                f"{n_features}{meant}."
             )
     return constraints
 
@@ -35,17 +38,19 @@ def count_outside(constraints, weights, rows):
     weights : csr_array of shape (n_generated, n_real)
         Convex weights.
     rows : ndarray of shape (n_real, d)
-        Real rows.
+        Real rows, nan where a value is missing. A row that misses one that a line
+        needs is not counted there.
 
     Returns
     -------
     counts : dict of list of int
         ``real`` and ``generated``, a number for each line.
     """
-    tolerance = TOLERANCE[rows.itemsize]
+    # Of the magnitudes that are summed up: sums in float32 are no more exact.
+    tolerance = 1e-5 if rows.dtype == np.float32 else 1e-9
     rows = rows.astype(float)
-    size = np.abs(rows).max(0)
-    mixed = weights @ rows
+    size = np.abs(np.nan_to_num(rows)).max(0)
+    mixed = mean_of_known(weights, rows)
     counts = {"real": [], "generated": []}
     for constraint in constraints:
         # One margin for both: what holds for the rows with it, holds for mixtures.
@@ -58,5 +63,7 @@ def count_outside(constraints, weights, rows):
 
 def _outside(constraint, rows, margin):
     """(n, k), whether a row is beyond a line's bounds by more than its margin."""
-    values = (constraint.A @ rows.T).T
-    return (values < constraint.lb - margin) | (values > constraint.ub + margin)
+    values = (constraint.A @ np.nan_to_num(rows).T).T
+    is_known = ~((constraint.A != 0) @ np.isnan(rows).T).T
+    below, above = values < constraint.lb - margin, values > constraint.ub + margin
+    return is_known & (below | above)

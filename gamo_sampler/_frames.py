@@ -9,9 +9,14 @@ from narwhals.dependencies import is_into_dataframe, is_into_series
 from scipy.sparse import issparse, vstack
 
 
+def is_frame(X):
+    # Of the type, as a lazy frame would have to look them up.
+    return hasattr(type(X), "columns")
+
+
 def check_columns(X):
     """Refuse columns of a frame that are no numbers, by name, and arrays of dates."""
-    if hasattr(X, "columns"):
+    if is_frame(X):
         wrong = {
             name: str(dtype)
             for name, dtype in zip(X.columns, X.dtypes, strict=True)
@@ -62,7 +67,7 @@ def fill(empty, values):
         return values
     if isinstance(empty, list):
         return values.tolist()
-    if hasattr(empty, "columns"):
+    if is_frame(empty):
         columns = zip(values.T, empty.dtypes, strict=True)
         # By position, as names need not be unique.
         typed = [cast(column, dtype) for column, dtype in columns]
@@ -144,23 +149,35 @@ def joined(parts):
 
 
 def _longer(index, n):
-    """An index with n labels, the new ones numbers: from the greatest one on, if any.
-
-    Else they are positions.
-    """
+    """An index with n labels, the new ones as `_labels_after` gives them."""
     import pandas as pd
 
     if isinstance(index, pd.RangeIndex) and index.step == 1:
         return pd.RangeIndex(index.start, index.start + n, name=index.name)
-    start = _next_label(index)
-    return index.append(pd.Index(range(start, start + n - len(index)), name=index.name))
+    return index.append(_labels_after(index, 0, n - len(index)))
+
+
+def _labels_after(index, skipped, n):
+    """n labels for an index, after some: numbers, from its greatest one on, if any.
+
+    Else they are positions. Where there are several levels, they are in the last one,
+    and the others are missing: a new row is of none of their labels.
+    """
+    import pandas as pd
+
+    start = _next_label(index.get_level_values(-1)) + skipped
+    labels = pd.RangeIndex(start, start + n, name=index.names[-1])
+    if index.nlevels == 1:
+        return labels
+    codes = [*np.full((index.nlevels - 1, n), -1), np.arange(n)]
+    return pd.MultiIndex([*index.levels[:-1], labels], codes, names=index.names)
 
 
 def _next_label(index):
     import pandas as pd
 
     whole = pd.api.types.is_integer_dtype(index) and len(index)
-    return index.max() + 1 if whole else len(index)
+    return int(index.max()) + 1 if whole else len(index)
 
 
 def continued(blocks, before):
@@ -177,11 +194,7 @@ def _labelled(rows, before, n):
     """`rows` as those that come n rows after the last of `before`."""
     if not hasattr(before, "iloc"):
         return rows
-    import pandas as pd
-
-    start = _next_label(before.index) + n
-    labels = pd.RangeIndex(start, start + len(rows), name=before.index.name)
-    return rows.set_axis(labels)
+    return rows.set_axis(_labels_after(before.index, n, len(rows)))
 
 
 def cast(values, dtype):

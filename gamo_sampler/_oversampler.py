@@ -5,7 +5,7 @@ from abc import abstractmethod
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 
-from ._frames import check_columns, fill, template
+from ._frames import check_columns, fill, is_frame, template
 from ._images import as_rows, check_image_shape
 
 
@@ -96,7 +96,7 @@ class NewRowsSampler(BaseOverSampler):
         rows, y, one_vs_all = super()._check_X_y(X, y, accept_sparse)
         self._image_shape = check_image_shape(image_shape, rows.shape[1])
         # The base class casts to the types of a frame, but it truncates.
-        self._template = template(X if hasattr(X, "columns") else rows)
+        self._template = template(X if is_frame(X) else rows)
         return rows, y, one_vs_all
 
     def __sklearn_tags__(self):

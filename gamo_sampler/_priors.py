@@ -161,16 +161,16 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
-        self.estimator_ = clone(self.estimator).fit(X, y)
+        estimator = clone(self.estimator)
+        # Before the fit, which may be long. A frozen one has its classes.
+        self._priors(y, getattr(estimator, "classes_", np.unique(y)))
+        self.estimator_ = estimator.fit(X, y)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
         self.classes_ = self.estimator_.classes_
-        self.class_prior_ = self._frequencies(y)
-        self._trained = check_prior(
-            self.trained_prior, self.class_prior_, "trained_prior"
-        )
-        self._prior = check_prior(self.prior, self.class_prior_)
+        priors = self._priors(y, self.classes_)
+        self.class_prior_, self._trained, self._prior = priors
         return self
 
     def predict_proba(self, X):
@@ -206,17 +206,19 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(1)]
 
-    def _frequencies(self, y):
+    def _priors(self, y, classes):
+        """Of the classes: frequencies in y, probabilities in training, and wanted."""
         labels, counts = np.unique(y, return_counts=True)
-        unknown = labels[~np.isin(labels, self.classes_)].tolist()
+        unknown = labels[~np.isin(labels, classes)].tolist()
         if unknown:
             raise ValueError(
                 f"y has labels {unknown} that the estimator does not know; its classes "
-                f"are {self.classes_.tolist()}."
+                f"are {classes.tolist()}."
             )
-        frequencies = np.zeros(len(self.classes_))
-        frequencies[np.isin(self.classes_, labels)] = counts / len(y)
-        return frequencies
+        frequencies = np.zeros(len(classes))
+        frequencies[np.isin(classes, labels)] = counts / len(y)
+        trained = check_prior(self.trained_prior, frequencies, "trained_prior")
+        return frequencies, trained, check_prior(self.prior, frequencies)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

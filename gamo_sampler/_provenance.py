@@ -204,6 +204,19 @@ def _mean(weights, values):
     return means.reshape(-1, *values.shape[1:])
 
 
+def mean_of_known(weights, values):
+    """Weighted means of what is not nan; nan where most of the weight is on nan.
+
+    `values` has shape (n_samples,) or (n_samples, d).
+    """
+    missing = np.isnan(values)
+    # 1 where nothing is missing: rows of weights are not normalised silently.
+    known = 1 - weights @ missing.astype(float)
+    means = np.full(known.shape, np.nan)
+    sums = weights @ np.where(missing, 0, values)
+    return np.divide(sums, known, out=means, where=known >= 0.5)
+
+
 def vote(weights, values):
     labels, codes = np.unique(values, return_inverse=True)
     votes = csr_array(

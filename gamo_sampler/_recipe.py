@@ -1,27 +1,33 @@
 """What a balanced data set was made of, without the data."""
 
+from zipfile import ZipFile
+
 import numpy as np
 from scipy.sparse import csr_array, load_npz, save_npz
 from sklearn.utils import check_array, check_consistent_length
 
 from ._columns import is_mixed, is_sparse
-from ._frames import container, extend, joined, template
+from ._frames import container, extend, template
 from ._provenance import heaviest, mixes
 from ._tables import SparseTable, read_table
+
+NAMED = "categorical_features"
 
 
 class Recipe:
     """Positions and weights of the rows that generated rows are made of.
 
     A resampled data set without the data: with the rows of X it can be made again,
-    elsewhere or later, without training. It holds no value of X or y. It does tell
-    which rows are of the same smaller class and, with a `neighborhood` of k, which of
-    those lie near each other.
+    elsewhere or later, without training. It holds no value of X or y, and no name of
+    a column. It does tell which rows are of the same smaller class and, with a
+    `neighborhood` of k, which of those lie near each other.
 
     Parameters
     ----------
     weights : csr_array of shape (n_generated, n_samples)
         Convex weights on the rows of X, as in `provenance_`.
+    categorical_features : "auto" or array-like of int, default="auto"
+        Positions of the columns of categories, where the sampler was given some.
 
     See Also
     --------
@@ -46,8 +52,9 @@ class Recipe:
     np.True_
     """
 
-    def __init__(self, weights):
+    def __init__(self, weights, categorical_features="auto"):
         self.weights = weights
+        self.categorical_features = categorical_features
 
     def __repr__(self):
         n_generated, n_samples = self.weights.shape
@@ -61,7 +68,10 @@ class Recipe:
         path : str or path-like
             Its name, ending in ``.npz``.
         """
-        save_npz(path, self.weights)
+        with open(path, "wb+") as file:
+            save_npz(file, self.weights)
+            if not isinstance(self.categorical_features, str):
+                _append(file, NAMED, np.asarray(self.categorical_features, np.int64))
 
     @classmethod
     def load(cls, path):
@@ -76,10 +86,20 @@ class Recipe:
         -------
         recipe : Recipe
             The same recipe.
-        """
-        return cls(csr_array(load_npz(path)))
 
-    def apply(self, X, y, *, categorical_features="auto"):
+        Raises
+        ------
+        ValueError
+            Where the file holds something else than convex weights.
+        """
+        try:
+            recipe = cls(csr_array(load_npz(path)), _named(path))
+            _check_weights(recipe.weights)
+        except ValueError as error:
+            raise ValueError(f"{path} holds no recipe: {error}") from error
+        return recipe
+
+    def apply(self, X, y, *, categorical_features=None):
         """The balanced data set, from the rows that it is made of.
 
         Parameters
@@ -89,8 +109,8 @@ class Recipe:
             of them, where the sampler had a `feature_extractor`.
         y : array-like of shape (n_samples,)
             Their labels.
-        categorical_features : "auto" or array-like, default="auto"
-            As the sampler's.
+        categorical_features : "auto" or array-like, default=None
+            As the sampler's; None for those that it was given.
 
         Returns
         -------
@@ -99,6 +119,8 @@ class Recipe:
             categories by vote and missing values passed on. Floats are the same but
             for their last bits. Categories that were drawn are not in the recipe.
         """
+        if categorical_features is None:
+            categorical_features = self.categorical_features
         n_samples = self.weights.shape[1]
         rows, labels = _read(X, categorical_features), np.asarray(y)
         check_consistent_length(rows, labels)
@@ -115,7 +137,31 @@ class Recipe:
         y_resampled = extend(container(y, labels), new_labels)
         if isinstance(rows, np.ndarray):
             return extend(container(X, rows), self.weights @ rows), y_resampled
-        return joined([X, rows.mixed(self.weights, "vote", None)]), y_resampled
+        return extend(X, rows.mixed(self.weights, "vote", None)), y_resampled
+
+
+def _append(file, name, array):
+    """One more array in an npz file."""
+    with ZipFile(file, "a") as archive, archive.open(f"{name}.npy", "w") as member:
+        np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _named(path):
+    """Positions of the columns of categories in a file, or "auto"."""
+    with np.load(path) as file:
+        return file.get(NAMED, "auto")
+
+
+def _check_weights(weights):
+    weights.check_format(full_check=True)
+    if not (weights.data >= 0).all():
+        raise ValueError(f"weights must be at least 0, got {weights.data.min()}.")
+    sums = weights.sum(1)
+    if not np.allclose(sums, 1, rtol=0, atol=1e-5):
+        raise ValueError(
+            "the weights of each row must sum to 1, but sums are from "
+            f"{sums.min():.6g} to {sums.max():.6g}."
+        )
 
 
 def _read(X, categorical_features):
@@ -124,4 +170,7 @@ def _read(X, categorical_features):
         return SparseTable(check_array(X, accept_sparse="csr"), template(X))
     if is_mixed(X) or not isinstance(categorical_features, str):
         return read_table(X, categorical_features)
-    return check_array(X)
+    rows = check_array(X, ensure_all_finite="allow-nan")
+    # Of a list with None, objects are left.
+    misses = rows.dtype == object or np.isnan(rows).any()
+    return read_table(X, categorical_features) if misses else rows

@@ -56,7 +56,14 @@ from ._images import as_read
 from ._lazy import check_rows, in_memory, is_lazy
 from ._provenance import ProvenanceMixin
 from ._recipe import Recipe
-from ._tables import CHOICES, SparseTable, Table, read_table
+from ._tables import (
+    CHOICES,
+    SparseTable,
+    Table,
+    check_no_missing,
+    check_shape,
+    read_table,
+)
 from ._torch import block_size, run_generator
 
 # Rounds after which, on validation tables, rows were better than after 200 or 1,000.
@@ -90,9 +97,10 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     ----------
     %(parameters)s
     categorical_features : "auto" or array-like, default="auto"
-        Columns of categories: names, positions, or a mask of all columns. "auto" is
-        those of a frame that hold neither numbers nor dates. In the game their 32 most
-        frequent values are one-hot.
+        Columns of categories: names, positions, or a mask of all columns. Integers are
+        always positions, even where names are integers. "auto" is those of a frame that
+        hold neither numbers nor dates. In the game their 32 most frequent values are
+        one-hot.
     categories : {"vote", "draw", "block"}, default="vote"
         How the category of a generated row is decided. "vote" is the one that has most
         of the weights; "draw" that of one of the sources, drawn by the weights; "block"
@@ -101,7 +109,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         the one that is nearer.
     missing : {"error", "propagate"}, default="error"
         Missing values raise an error, or are passed on: a value is missing where most
-        of the weight is on rows that miss it, else the mean of those that do not.
+        of the weight is on rows that miss it, else the mean of those that do not. Of
+        sparse rows they always raise one.
 
     Attributes
     ----------
@@ -291,8 +300,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         X : array-like of shape (n_samples, n_features)
             Rows; with a `feature_extractor` also images. A `numpy.memmap`, a Zarr array
             or a Dask array is read by minibatch, as in :meth:`GAMOClassifier.fit`,
-            which tells how often chunks are read; it takes
-            ``categorical_features="auto"`` and ``missing="error"``.
+            which tells how often chunks are read. With other `categorical_features`
+            than "auto", or ``missing="propagate"``, a memmap is loaded, and the others
+            are refused.
             :meth:`iter_resample` does not put the result in memory either.
         y : array-like of shape (n_samples,)
             Labels.
@@ -309,7 +319,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         -------
         X_resampled : same type as X, of shape (n_samples + n_generated, n_features)
             The rows of X, untouched and in order, then the generated ones by
-            class. Of a `numpy.memmap`, a Zarr array or a Dask array an ndarray; with a
+            class. The index of a frame goes on with numbers; of several levels that is
+            the last one, and the others are missing in generated rows. Of a
+            `numpy.memmap`, a Zarr array or a Dask array an ndarray; with a
             `feature_extractor` one of F's features of both.
         y_resampled : same type as y, of shape (n_samples + n_generated,)
             Their labels; of such an array an ndarray.
@@ -440,7 +452,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     @property
     def recipe_(self):
         """The positions and weights of what was resampled, a :class:`Recipe`."""
-        return Recipe(self._weights())
+        return Recipe(self._weights(), self._categorical)
 
     def audit(self):
         """How near the rows that `fit_resample` generated are to copies of real ones.
@@ -483,13 +495,15 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
         What all rows of a class satisfy, all generated rows of the class do, before
         integers are rounded: ranges, sums, shares that sum to 1, one column at most
-        another one.
+        another one. Where values are missing, each column is the mean over its own
+        known ones, so that ranges of single columns still hold but sums and
+        comparisons across columns need not.
 
         Parameters
         ----------
         constraints : scipy.optimize.LinearConstraint, or list of them
             On the columns of X in their order, of a table with other columns those that
-            hold numbers, or on F's features with a
+            hold numbers (dates and durations do not), or on F's features with a
             `feature_extractor`. Each row of a constraint's A is a line of its own. They
             are checked within 1e-9 of the size of the terms, 1e-5 for float32.
 
@@ -498,8 +512,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         counts : dict
             For each generated class, by label, a dict of ``real`` and ``generated``:
             for each line, the number of rows beyond its bounds, among the real rows
-            that are mixed and among those that `fit_resample` generated of them. Where
-            the first is 0, the second is 0.
+            that are mixed and among those that `fit_resample` generated of them. A row
+            that misses a value that a line needs is not counted. Where the first is 0,
+            the second is 0, but for lines across columns with missing values.
 
         Examples
         --------
@@ -517,8 +532,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         self._weights()
         if self._pool is None:
             return {}
-        numbers = self._pool.numpy() if self._table is None else self._table.numbers()
-        constraints = check_constraints(constraints, numbers.shape[1])
+        of_rows = (self._pool.numpy(), None)
+        numbers, names = of_rows if self._table is None else self._table.numbers()
+        constraints = check_constraints(constraints, numbers.shape[1], names)
         return {
             label: count_outside(constraints, weights, rows)
             for label, weights, rows in self._mixtures(numbers)
@@ -529,10 +545,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
         They are taken out of what `sample` mixes as well, and of `provenance_`, which
         then is on the remaining rows, as are all positions: it is as if those alone had
-        been resampled. A class of which one row remains gives copies of it.
+        been resampled. A class of which one row remains gives copies of it; with a
+        `max_weight` below 1, or `min_sources` above 1, sampling it raises an error.
 
-        The networks, and the scaling of the columns, are not unlearned: they were
-        trained with the rows. To be rid of that too, fit anew without them.
+        The networks, the scaling of the columns and the origin from which dates are
+        counted are not unlearned: they come from all rows. Neither are the levels of a
+        categorical dtype, which are part of the column's type: a level that only
+        withdrawn rows had stays in it by name. To be rid of these too, fit anew without
+        the rows, and without the levels.
 
         Parameters
         ----------
@@ -581,7 +601,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         self._members = positions[self._members[kept]]
         kept = torch.tensor(kept)
         if not kept.any():
-            self._pool = self.generator_ = None
+            self._pool = self._table = self.generator_ = None
+            self._all_withdrawn = True
             return
         pool = self._pool[kept]
         sizes, cells = (
@@ -647,7 +668,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         """Check and train; X and y in the caller's types, and the checked rows."""
         rows, labels, image_shape = self._check_X_y(X, y)
         groups = None if groups is None else self._check_groups(groups, labels)
-        self._table = None
+        self._table, self._all_withdrawn = None, False
         wanted = self.sampling_strategy_
         warn_of_balance(self.sampling_strategy, wanted, stacklevel=5)
         targets = self._targets()
@@ -704,6 +725,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
                 self.provenance_ = weights
         return X, extend(y, self._encode(labels))
 
+    def _order(self, n, random_state):
+        if getattr(self, "_all_withdrawn", False):
+            raise ValueError(
+                "Nothing to sample: all rows of the classes that were generated have "
+                "been withdrawn."
+            )
+        return super()._order(n, random_state)
+
     def _new_blocks(self, size):
         """(rows, labels), `size` at a time, in the caller's types."""
         if self._pool is None:
@@ -753,13 +782,15 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         """Rows, labels and the shape of an image; sets `sampling_strategy_`."""
         # A fit that fails leaves the sampler untrained, never half trained.
         self._is_trained = False
+        self._categorical = "auto"
         vars(self).pop("provenance_", None)
         y = in_memory(y)
         y = y.to_numpy() if is_native(y) and not hasattr(y, "iloc") else y
         if self._is_table(X):
-            _check_in_memory(X)
-            return *self._check_table(X, y), None
+            return *self._check_table(_in_memory(X), y), None
         check_columns(X)
+        if is_frame(X):
+            check_shape(X)
         if self.feature_extractor is None and getattr(X, "ndim", 2) > 2:
             raise ValueError(
                 f"X has shape {X.shape}; without a feature_extractor GAMOSampler takes "
@@ -769,6 +800,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         image_shape, ordered = self.image_shape, None
         if self.feature_extractor is not None:
             X, image_shape, ordered = as_read(X, image_shape)
+        elif hasattr(X, "shape") and not is_lazy(X):
+            check_no_missing(X)
         given = X
         X, y = check_rows(self, X, y)
         if not is_lazy(X):
@@ -788,7 +821,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         groups = column_or_1d(groups)
         assert_all_finite(groups, input_name="groups")
         check_consistent_length(groups, y)
-        return np.unique(groups, return_inverse=True)[1]
+        try:
+            return np.unique(groups, return_inverse=True)[1]
+        except TypeError as error:
+            kinds = sorted({type(group).__name__ for group in groups})
+            raise TypeError(
+                "groups must be all numbers or all text, none of them missing, got "
+                f"{', '.join(kinds)}."
+            ) from error
 
     def _is_table(self, X):
         """Whether rows of X are mixed column by column."""
@@ -812,12 +852,21 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
                     "Sparse rows are numbers, but categorical_features is "
                     f"{self.categorical_features!r}. Leave it 'auto', or give a frame."
                 )
-            rows, y = validate_data(self, X, y, accept_sparse="csr")
+            rows, y = validate_data(
+                self, X, y, accept_sparse="csr", ensure_all_finite="allow-nan"
+            )
+            if np.isnan(rows.data).any():
+                raise ValueError(
+                    "Input X contains NaN: sparse rows cannot miss values, whatever "
+                    "`missing` is. Impute them first, or give X dense."
+                )
             rows = SparseTable(rows, template(X))
         else:
             X = np.array(X, dtype=object) if isinstance(X, list) else X
             rows = read_table(X, self.categorical_features, self.missing)
             categorical = categorical_mask(X, self.categorical_features)
+            if self._names_categories():
+                self._categorical = np.flatnonzero(categorical)
             warn_of_identifiers(X, categorical, stacklevel=7)
             y = validate_data(self, y=y)  # forgets the names of columns
             validate_data(self, X, skip_check_array=True)
@@ -840,13 +889,17 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         return tags
 
 
-def _check_in_memory(X):
+def _in_memory(X):
+    """X as it is; a memmap, which joblib makes of large arrays, as an array."""
+    if isinstance(X, np.memmap):
+        return np.array(X)
     if is_lazy(X):
         raise ValueError(
             f"X, a {type(X).__name__}, is read by minibatch, as plain numbers: it "
             "takes categorical_features='auto' and missing='error'. For other settings "
             "load it, np.asarray(X)."
         )
+    return X
 
 
 def checked_labels(y):

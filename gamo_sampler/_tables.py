@@ -23,7 +23,7 @@ from ._columns import (
 )
 from ._frames import cast, template
 from ._lazy import LazyRows
-from ._provenance import drawn, vote
+from ._provenance import drawn, mean_of_known, vote
 
 # Of more levels, the rarer ones are alike for the game.
 MAX_LEVELS = 32
@@ -61,10 +61,19 @@ class Table(LazyRows):
         return [column.name for column in self.columns if column.missing.any()]
 
     def numbers(self):
-        """(n, p) of the p columns that hold numbers, nan where one is missing."""
-        columns = [c for c in self.columns if isinstance(c, Numbers)]
-        values = [np.where(c.missing, np.nan, c.values) for c in columns]
-        return np.array(values, float).reshape(-1, len(self)).T
+        """Of the p columns that hold numbers, and not instants: values and names.
+
+        Returns
+        -------
+        values : ndarray of shape (n, p)
+            nan where one is missing.
+        names : list
+            Of the columns.
+        """
+        numbers = [c for c in self.columns if isinstance(c, Numbers)]
+        columns = [c for c in numbers if isinstance(c.origin, float)]
+        values = np.array([c.known() for c in columns], float).reshape(-1, len(self))
+        return values.T, [c.name for c in columns]
 
     def mixed(self, weights, choice, random_state):
         """The rows that convex weights make of these, in the caller's kind of table.
@@ -100,20 +109,32 @@ def read_table(X, categorical_features, missing="propagate"):
     if isinstance(X, list):
         X = np.array(X, dtype=object)
     if not is_frame(X):
-        passes = "allow-nan" if missing == "propagate" else True
-        X = check_array(X, dtype=None, ensure_all_finite=passes)
-    _check_shape(X)
+        X = check_array(X, dtype=None, ensure_all_finite="allow-nan")
+    check_shape(X)
     rows = Table.of(X, categorical_mask(X, categorical_features))
-    names = rows.with_missing()
-    if names and missing == "error":
-        raise ValueError(
-            f"X has missing values, NaN, in columns {names}. Impute them first, or "
-            "pass them on with missing='propagate'."
-        )
+    if missing == "error":
+        _refuse_missing(rows.with_missing())
     return rows
 
 
-def _check_shape(X):
+def check_no_missing(X):
+    """Refuse a frame or an array of numbers with missing values, by column."""
+    values = np.asarray(X)
+    if values.ndim == 2 and values.dtype.kind == "f":
+        names = X.columns if is_frame(X) else np.arange(X.shape[1])
+        # A minimum is nan where any value is.
+        _refuse_missing(names[np.isnan(values.min(0, initial=np.inf))].tolist())
+
+
+def _refuse_missing(names):
+    if names:
+        raise ValueError(
+            f"Input X contains NaN: it has missing values, NaN, in columns {names}. "
+            "Impute them first, or pass them on with missing='propagate'."
+        )
+
+
+def check_shape(X):
     """As scikit-learn does, which cannot check columns of categories."""
     if not hasattr(X, "shape"):
         raise TypeError(
@@ -149,14 +170,14 @@ class SparseTable(LazyRows):
         return SparseTable(self.X[rows], self.empty)
 
     def numbers(self):
-        """The rows as an array."""
-        return self.X.toarray()
+        """The rows as an array; they are all of its columns, which need no names."""
+        return self.X.toarray(), None
 
     def mixed(self, weights, choice, random_state):
         """The rows that convex weights (m, n) make of these, sparse."""
         rows = type(self.X)(weights @ self.X)  # a matrix of matrices
         rows.data = cast(rows.data, self.dtype)
-        if not hasattr(self.empty, "columns"):
+        if not is_frame(self.empty):
             return rows
         frame = type(self.empty).sparse.from_spmatrix(rows)
         return frame.set_axis(self.empty.columns, axis=1).astype(self.empty.dtypes)
@@ -191,21 +212,22 @@ class Numbers:
         values = np.where(missing, self.mean, self.values[index])
         return np.stack([values, missing][: self.width], 1)
 
+    def known(self):
+        return np.where(self.missing, np.nan, self.values)
+
     def take(self, rows):
         return replace(self, values=self.values[rows], missing=self.missing[rows])
 
     def mixed(self, weights, choice, random_state, block):
         """Weighted means of what is known; missing where most of the weight is."""
-        known = weights @ (~self.missing).astype(float)
-        means = np.full(len(known), np.nan)
-        np.divide(weights @ self.values, known, out=means, where=known >= 0.5)
+        means = mean_of_known(weights, self.known())
         return from_floats(self._within(means, weights), self.origin, self.empty)
 
     def _within(self, means, weights):
         """A sum of products can pass the extremes by its last bit."""
         if not len(means):
             return means
-        values = np.where(self.missing, np.nan, self.values)[weights.indices]
+        values = self.known()[weights.indices]
         low, high = (
             extreme.reduceat(values, weights.indptr[:-1])
             for extreme in (np.fmin, np.fmax)
@@ -225,7 +247,13 @@ class Categories:
 
     @classmethod
     def of(cls, native, name):
-        codes = level_codes(native)
+        try:
+            codes = level_codes(native)
+        except TypeError as error:
+            raise TypeError(
+                f"Column {name!r} has values that are no categories ({error}). Make "
+                "text of them, or leave it out."
+            ) from error
         width = min(int(codes.max()) + 1, MAX_LEVELS)
         return cls(name, native, codes, is_missing(native), width)
 

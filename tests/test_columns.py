@@ -62,6 +62,14 @@ MEANS = {
         instants(0, 2).astype("timestamp[us][pyarrow]"),
         pd.Timestamp("2024-04-01 00:00"),
     ),
+    "arrow day": (
+        instants(0, 4).astype("date32[pyarrow]"),
+        datetime.date(2024, 4, 2),
+    ),
+    "arrow duration": (
+        (pd.Series([0, 4]) * DAY).astype("duration[us][pyarrow]"),
+        3 * DAY,
+    ),
     "duration": (pd.Series([0, 4]) * DAY, 3 * DAY),
     "polars int": (pl.Series([0, 5]), 4),
     "polars byte": (pl.Series([0, 255], dtype=pl.UInt8), 191),
@@ -106,10 +114,27 @@ def test_there_and_back(name):
     assert list(back) == list(column)
 
 
+@pytest.mark.parametrize("years", [100, 300, 500, 584])
+@pytest.mark.parametrize("w", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("kind", ["datetime64[ns]", "timedelta64[ns]"])
+def test_instants_centuries_apart(years, w, kind):
+    first = np.iinfo(np.int64).min + 1
+    last = first + min(years * 31_556_952 * 10**9, 2**64 - 2)
+    column = pd.Series(np.array([first, last], np.int64).view(kind))
+    values, origin = as_floats(column, "long ago")
+    mean = from_floats(np.array([1 - w, w]) @ values[:, None], origin, column[:0])
+    found = int(mean.astype("int64")[0])
+    assert first <= found <= last
+    assert abs(found - round(first + w * (last - first))) <= 2**12  # nanoseconds
+
+
 @pytest.mark.parametrize(
     "column",
     [
         pd.Series([1, np.nan]),
+        pd.Series([datetime.date(2024, 3, 30), None], dtype="date32[pyarrow]"),
+        pd.Series([instants(0)[0], None], dtype="timestamp[us][pyarrow]"),
+        pd.Series([pd.Timedelta(1, "D"), None], dtype="duration[us][pyarrow]"),
         pd.Series([1, None], dtype="Int8"),
         pd.Series([True, None], dtype="boolean"),
         pd.Series([instants(0)[0], pd.NaT]),
@@ -191,6 +216,23 @@ def test_missing_values_of_any_kind_are_one_category():
     column = pd.Series([None, np.nan, pd.NA, pd.NaT, "a"], dtype=object)
     assert_array_equal(level_codes(column), [0, 0, 0, 0, 1])
     assert_array_equal(level_codes(column.to_numpy()), [0, 0, 0, 0, 1])
+
+
+@pytest.mark.parametrize("of", [np.array, pd.Series])
+def test_equal_values_of_other_types_are_other_levels(of):
+    column = of([1, True, 1.0, 1, np.True_, "1", np.str_("1")], dtype=object)
+    codes = level_codes(column)
+    assert codes[0] == codes[3]
+    assert codes[1] == codes[4]
+    assert codes[5] == codes[6]
+    assert len(set(codes.tolist())) == 4
+
+
+def test_integers_are_positions_where_names_are_integers_too():
+    X = pd.DataFrame(np.zeros((2, 3)), columns=[2, 4, 6])
+    assert_array_equal(categorical_mask(X, [2]), [False, False, True])
+    with pytest.raises(ValueError, match=r"has \[4\], .* are by position \[0, 1, 2\]"):
+        categorical_mask(X, [4])
 
 
 @settings(deadline=None)

@@ -128,6 +128,69 @@ def test_what_it_takes():
         sampler.verify(["a<b"])
 
 
+# Missing values, and other types ----------------------------------------------
+
+
+def with_a_gap(n=60):
+    """Three columns, of which the second lacks a value, and 12 labels of 1."""
+    X = np.random.default_rng(0).normal(size=(n, 3))
+    X[50, 1] = np.nan
+    return X, np.arange(n) >= 48
+
+
+def test_missing_values_hide_nothing():
+    X, y = with_a_gap()
+    sampler, *_ = resampled(X, y, missing="propagate")
+    first = sampler.verify(LinearConstraint([[1, 0, 0]], ub=-100))
+    assert first == {True: {"real": [12], "generated": [36]}}
+    # The row that misses the value is unknown, not outside.
+    second = sampler.verify(LinearConstraint([[0, 1, 0]], ub=-100))
+    assert second[True]["real"] == [11]
+    assert second[True]["generated"][0] >= 30
+
+
+def test_ranges_hold_for_means_of_what_is_known():
+    rows = np.array([[0.0, 4.0], [2.0, np.nan], [4.0, 8.0]])
+    weights = csr_array([[0.25, 0.5, 0.25], [0.1, 0.9, 0.0]])
+    ranges = LinearConstraint(np.eye(2), [0, 4], [4, 8])
+    counts = count_outside([ranges], weights, rows)
+    assert counts == {"real": [0, 0], "generated": [0, 0]}
+    # (2, 6) and (1.8, unknown): half of what is missing would be 3.
+    above = LinearConstraint(np.eye(2), [1.9, 5.9], INF)
+    counts = count_outside([above], weights, rows)
+    assert counts == {"real": [1, 1], "generated": [1, 0]}
+
+
+def test_across_columns_missing_values_matter():
+    """The second is twice the first in all rows that have both, not in their mean."""
+    rows = np.array([[0.0, 0.0], [2.0, 4.0], [4.0, np.nan]])
+    line = LinearConstraint([[2, -1]], 0, 0)
+    counts = count_outside([line], csr_array([[0.3, 0.3, 0.4]]), rows)
+    assert counts == {"real": [0], "generated": [1]}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint8", "float32"])
+def test_sparse_rows_of_any_type(dtype):
+    X, y = with_a_gap()
+    X = csr_array(np.abs(10 * np.nan_to_num(X)).round().astype(dtype))
+    sampler, *_ = resampled(X, y)
+    counts = sampler.verify(LinearConstraint([[1, 0, 0], [0, 1, 0]], -200, [200, -200]))
+    assert counts == {True: {"real": [0, 12], "generated": [0, 36]}}
+
+
+def test_dates_are_no_numbers():
+    X, y = with_a_gap()
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 2]})
+    frame.insert(1, "when", pd.Timestamp("2024-03-30") + pd.to_timedelta(X[:, 0], "D"))
+    frame.insert(0, "long", pd.to_timedelta(X[:, 0], "D"))
+    sampler, *_ = resampled(frame, y)
+    counts = sampler.verify(LinearConstraint(np.eye(2), -100, [100, -100]))
+    assert counts == {True: {"real": [0, 12], "generated": [0, 36]}}
+    message = r"has 4 columns, but rows have 2 that hold numbers: \['a', 'b'\]"
+    with pytest.raises(ValueError, match=message):
+        sampler.verify(LinearConstraint(np.eye(4), -100, 100))
+
+
 # Any constraint ---------------------------------------------------------------
 
 numbers = st.floats(-1e4, 1e4, width=32)

@@ -261,3 +261,10 @@ def test_cross_validation_by_group_routes_them_to_the_sampler(patients, asks):
         )
     ]
     assert (max(leaks) == 0) == asks
+
+
+def test_groups_of_several_types_are_refused(patients):
+    X, y, groups = patients
+    mixed = np.where(groups == 1, None, groups.astype(str))
+    with pytest.raises(TypeError, match=r"groups must be all .* got NoneType, str"):
+        sampler_of().fit_resample(X, y, groups=mixed)

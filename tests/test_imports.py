@@ -37,7 +37,7 @@ ALLOWED = {
     "_cli": {"_compare", "_files", "_report", "_sampler"},
     "_columns": {"_frames"},
     "_compare": {"_columns", "_contenders", "_torch", "_verdict"},
-    "_constraints": set(),
+    "_constraints": {"_provenance"},
     "_contenders": {"_priors", "_sampler", "_tables"},
     "_distributed": set(),
     "_docs": set(),

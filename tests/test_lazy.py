@@ -296,7 +296,20 @@ def test_refused_shapes_and_types(lazy, table, kind):
         check_rows(classifier, da.from_array(X[:1]), y[:1], ensure_min_samples=2)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "settings", [{"categorical_features": [0]}, {"missing": "propagate"}]
+)
+def test_tables_are_arrays_in_memory(lazy, table, settings):
+    """Or a memmap, which parallel searches make of them."""
+    X, y = table
+    sampler = GAMOSampler(max_iter=2, random_state=0, **settings)
+    expected, _ = sampler.fit_resample(X, y)
+    found, _ = sampler.fit_resample(lazy("memmap", X), y)
+    assert type(found) is np.ndarray
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["zarr", "dask"])
 @pytest.mark.parametrize(
     "settings", [{"categorical_features": [0]}, {"missing": "propagate"}]
 )

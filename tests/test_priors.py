@@ -9,6 +9,7 @@ from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -240,3 +241,26 @@ def test_bad_parameters():
         PriorCorrectedClassifier(LogisticRegression(), prior=[0.6, 0.5]).fit(X, y)
     with pytest.raises(ValueError, match=r"'estimator' parameter .* 'predict_proba'"):
         PriorCorrectedClassifier(RandomOverSampler()).fit(X, y)
+
+
+class NeverFitted(LogisticRegression):
+    def fit(self, X, y):
+        raise AssertionError("fitted")
+
+
+@pytest.mark.parametrize("name", ["prior", "trained_prior"])
+@pytest.mark.parametrize("value", [[0.5, 0.6], [0.2, 0.3, 0.5], [-0.5, 1.5]])
+def test_wrong_priors_are_found_before_the_fit(name, value):
+    model = PriorCorrectedClassifier(NeverFitted(), **{name: value})
+    with pytest.raises(ValueError, match=rf"^{name} must be"):
+        model.fit(np.eye(2), [0, 1])
+
+
+def test_a_frozen_estimator_knows_more_classes():
+    X, y = np.eye(3), np.arange(3)
+    frozen = FrozenEstimator(LogisticRegression().fit(X, y))
+    for estimator in (frozen, make_pipeline(frozen)):
+        model = PriorCorrectedClassifier(estimator, prior=[0.5, 0.25, 0.25])
+        assert model.fit(X[:2], y[:2]).classes_.tolist() == [0, 1, 2]
+        with pytest.raises(ValueError, match=r"shape \(3,\)"):
+            clone(model).set_params(prior=[0.5, 0.5]).fit(X[:2], y[:2])

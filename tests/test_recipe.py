@@ -142,8 +142,85 @@ def test_other_data_are_refused():
         Recipe(WEIGHTS).apply(X, np.eye(2)[[0, 1, 1, 0]])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         Recipe(WEIGHTS).apply(X, [0, 1, 1])
-    with pytest.raises(ValueError, match="NaN"):
-        Recipe(WEIGHTS).apply(X * np.nan, [0, 0, 1, 1])
+    with pytest.raises(ValueError, match="infinity"):
+        Recipe(WEIGHTS).apply(X - np.inf, [0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("as_kind", [np.array, pd.DataFrame, np.ndarray.tolist])
+def test_missing_values_are_passed_on(as_kind):
+    X = np.array([[1, 2], [3, 4], [10, np.nan], [20, 40]])
+    X_again, _ = Recipe(WEIGHTS).apply(as_kind(X), [0, 0, 1, 1])
+    assert type(X_again) is type(as_kind(X))
+    # Half of the weight is on what is known, or more.
+    expected = np.r_[X, [[15, 40], [17.5, 40]]]
+    assert_array_equal(np.array(X_again, float), expected)
+
+
+def test_none_in_lists_is_passed_on():
+    X = [[1.0, 2.0], [3.0, 4.0], [10.0, None], [20.0, 40.0]]
+    X_again, _ = Recipe(WEIGHTS).apply(X, [0, 0, 1, 1])
+    assert X_again == [*X, [15, 40], [17.5, 40]]
+
+
+@pytest.mark.parametrize("as_frame", [True, False])
+def test_as_the_sampler_passed_them_on(table, as_frame):
+    X, y = table
+    X = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    X = pd.DataFrame(X) if as_frame else X
+    (X_resampled, _), recipe = resampled(X, y, missing="propagate")
+    assert np.isnan(np.asarray(X_resampled)[59:]).any()
+    X_again, _ = recipe.apply(X, y)
+    assert_allclose(X_again, X_resampled, rtol=1e-12)
+
+
+@pytest.mark.parametrize("given", [["a", "b"], [0, 1], [True, True, False, False]])
+def test_named_categories_are_saved_as_positions(table, tmp_path, given):
+    """Their codes are numbers, which would be averaged."""
+    X, y = table
+    X = pd.DataFrame(X[:, :4], columns=list("bacd")).assign(b=np.arange(59) % 4)
+    X["a"] = np.arange(59) % 3
+    (X_resampled, _), recipe = resampled(X, y, categorical_features=given)
+    recipe.save(tmp_path / "recipe.npz")
+    again = Recipe.load(tmp_path / "recipe.npz")
+    assert_array_equal(again.categorical_features, [0, 1])
+    pd.testing.assert_frame_equal(again.apply(X, y)[0], X_resampled)
+    assert (load_npz(tmp_path / "recipe.npz") != recipe.weights).nnz == 0
+    means, _ = again.apply(X.astype(float), y, categorical_features="auto")
+    assert set(X_resampled["b"]) < set(means["b"])
+    # A fit without names forgets them.
+    assert resampled(X, y)[1].categorical_features == "auto"
+
+
+def test_no_categories_are_named_too(table, tmp_path):
+    X, y = table
+    X = pd.DataFrame(X, columns=list("abcde"))
+    X["whole"] = np.arange(59).astype(object)
+    (X_resampled, _), recipe = resampled(X, y, categorical_features=[])
+    recipe.save(tmp_path / "recipe.npz")
+    X_again, _ = Recipe.load(tmp_path / "recipe.npz").apply(X, y)
+    pd.testing.assert_frame_equal(X_again, X_resampled)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": [1.5, -0.5, 0.25, 0.75]}, "at least 0, got -0.5"),
+        ({"data": [np.nan, 0.5, 0.25, 0.75]}, "at least 0, got nan"),
+        ({"data": [0.5, 0.5, 0.25, 0.7]}, "sums are from 0.95 to 1"),
+        ({"indices": [2, 9, 2, 3]}, "indices must be < 4"),
+        ({"indices": [2, -3, 2, 3]}, "indices must be >= 0"),
+        ({"indptr": [0, 5, 4]}, "indptr"),
+    ],
+    ids=str,
+)
+def test_files_of_other_things_are_refused(tmp_path, change, message):
+    path = tmp_path / "other.npz"
+    Recipe(WEIGHTS).save(path)
+    with np.load(path) as file:
+        parts = dict(file)
+    np.savez(path, **parts | {name: np.array(v) for name, v in change.items()})
+    with pytest.raises(ValueError, match=rf"other.npz holds no recipe: .*{message}"):
+        Recipe.load(path)
 
 
 def test_before_fit_resample(table):

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -298,9 +299,28 @@ INDEXES = {
     "shuffled": (np.random.default_rng(0).permutation(N), N),
     "dates": (pd.date_range("2024", periods=N), N),
     "floats": (np.arange(N) / 2, N),
-    "levels": (pd.MultiIndex.from_product([[0], range(N)]), N),
     "doubled": (np.arange(N) // 2, N // 2 + 1),
+    "bytes": (pd.Index(255 - np.arange(N), dtype="uint8"), 256),
+    "Int8": (pd.Index(127 - np.arange(N), dtype="Int8"), 128),
 }
+
+
+VISITS = pd.MultiIndex.from_arrays(
+    [np.repeat(["p", "q"], [30, N - 30]), np.r_[:30, : N - 30]],
+    names=["patient", "visit"],
+)
+
+
+def test_new_rows_are_of_no_label_of_other_levels(frame):
+    X = frame[["float", "str"]].set_axis(VISITS)
+    _, X_resampled, y_resampled = fitted(X, pd.Series(Y, index=VISITS))
+    index = X_resampled.index
+    assert index.names == ["patient", "visit"]
+    assert index[:N].equals(VISITS)
+    assert index.levels[0].equals(VISITS.levels[0])
+    assert index.get_level_values("patient")[N:].isna().all()
+    assert index.get_level_values("visit")[N:].tolist() == list(range(30, 30 + 61))
+    assert y_resampled.index.equals(index)
 
 
 @pytest.mark.parametrize("name", INDEXES)
@@ -316,10 +336,12 @@ def test_indexes_go_on(frame, name):
     assert y_resampled.index.equals(X_resampled.index)
 
 
-@pytest.mark.parametrize("name", ["labels", "from 100", "shuffled", "steps"])
+@pytest.mark.parametrize(
+    "name", ["labels", "from 100", "shuffled", "steps", "bytes", "levels"]
+)
 @pytest.mark.parametrize("with_categories", [True, False])
 def test_blocks_are_what_fit_resample_returns(frame, name, with_categories):
-    index, _ = INDEXES[name]
+    index = VISITS if name == "levels" else INDEXES[name][0]
     names = ["float", "int", "str", "local"] if with_categories else ["float", "int"]
     X = frame[names].set_axis(index)
     y = pd.Series(Y, index=X.index)
@@ -549,9 +571,16 @@ def test_sparse_rows_have_no_categories():
     X = sparse.csr_array(with_zeros())
     with pytest.raises(ValueError, match=r"Sparse rows .* categorical_features is \[0"):
         fitted(X, categorical_features=[0])
+
+
+@pytest.mark.parametrize("missing", ["error", "propagate"])
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.coo_array, "frame"])
+def test_sparse_rows_miss_nothing(missing, kind):
+    X = sparse.csr_array(with_zeros())
     X.data[0] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
-        fitted(X, missing="propagate")
+    frame = pd.DataFrame.sparse.from_spmatrix
+    with pytest.raises(ValueError, match="contains NaN: sparse rows cannot miss"):
+        fitted((frame if kind == "frame" else kind)(X), missing=missing)
 
 
 # Missing values -----------------------------------------------------------
@@ -565,6 +594,22 @@ def test_missing_values_raise_by_default(frame):
     X.loc[4, "float"] = np.nan
     with pytest.raises(ValueError, match=r"\['float', 'str'\].*missing='propagate'"):
         fitted(X)
+
+
+@pytest.mark.parametrize("kind", ["float", "int", "array", "named", "object"])
+def test_missing_values_of_plain_numbers_raise_by_default(frame, kind):
+    X = frame[["float", "int", "single"]].rename(columns={"int": "whole"})
+    X.loc[[3, 4], "single"] = np.nan
+    parameters, expected = {}, "['single']"
+    if kind in ("array", "named", "object"):
+        dtype = object if kind == "object" else float
+        X, expected = X.to_numpy(dtype), "[2]"
+        parameters = {} if kind == "array" else {"categorical_features": [1]}
+    elif kind == "int":
+        X, expected = X.set_axis([4, 5, 6], axis=1), "[6]"
+    message = f"Input X contains NaN: it has missing values, NaN, in columns {expected}"
+    with pytest.raises(ValueError, match=re.escape(message) + ".*missing='propagate'"):
+        fitted(X, **parameters)
 
 
 def test_missing_values_are_passed_on(frame):
@@ -629,6 +674,25 @@ def test_the_tag_allows_what_is_passed_on():
 def test_what_is_refused(frame, parameters, message):
     with pytest.raises(ValueError, match=message):
         fitted(frame[["float", "str"]], **parameters)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "object"])
+def test_columns_of_lists_are_named(frame, kind):
+    X = frame[["float"]].assign(many=[[i] for i in range(N)])
+    parameters, name = {}, "'many'"
+    if kind == "polars":
+        X = pl.DataFrame(X.to_dict("list"))
+    elif kind == "object":
+        X, parameters, name = X.to_numpy(), {"categorical_features": [1]}, "1"
+    message = f"Column {name} has values that are no categories .*unhashable"
+    with pytest.raises(TypeError, match=message):
+        fitted(X, **parameters)
+
+
+@pytest.mark.parametrize("missing", ["error", "propagate"])
+def test_a_frame_without_columns(missing):
+    with pytest.raises(ValueError, match=r"0 feature\(s\) \(shape=\(59, 0\)\)"):
+        fitted(pd.DataFrame(index=range(N)), missing=missing)
 
 
 def test_empty_frames_and_infinity(frame):

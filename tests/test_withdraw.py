@@ -143,9 +143,57 @@ def test_a_whole_class_and_all_of_them(table, neighborhood):
     assert len(kept) == 40
     assert sampler.provenance_.shape == (0, 40)
     assert sampler.audit() == {}
-    with pytest.raises(ValueError, match="Nothing to sample"):
+    with pytest.raises(ValueError, match="generated have been withdrawn"):
         sampler.sample(1)
     assert sampler.generator_ is None
+
+
+@pytest.mark.filterwarnings("ignore:No class is below:UserWarning")
+def test_a_new_fit_starts_anew(table):
+    X, y = table
+    sampler, *_ = resampled(X, y)
+    sampler.withdraw(y > 0)
+    sampler.fit_resample(X, y)
+    assert len(sampler.sample(5)[0]) == 5
+    sampler.withdraw(y > 0)
+    sampler.fit_resample(X[:40], np.repeat([0, 1], 20))
+    with pytest.raises(ValueError, match="no class was generated in fit"):
+        sampler.sample(5)
+
+
+def with_secrets(as_type):
+    y = np.repeat([0, 1], [30, 8])
+    codes = np.arange(38)
+    names = pd.Series([f"secret {i}" for i in codes]).astype(as_type)
+    return pd.DataFrame({"code": codes + 0.5, "name": names}), y
+
+
+@pytest.mark.parametrize("n", [3, 8])
+@pytest.mark.parametrize("as_type", ["str", object])
+def test_no_value_of_the_rows_is_pickled(as_type, n):
+    X, y = with_secrets(as_type)
+    sampler, *_ = resampled(X, y)
+    assert b"secret 31" in pickle.dumps(sampler)
+    sampler.withdraw(of_class(y, 1, n))
+    assert b"secret 31" not in pickle.dumps(sampler)
+    assert (b"secret 37" in pickle.dumps(sampler)) == (n == 3)
+
+
+def test_levels_stay_as_they_are_the_type():
+    X, y = with_secrets("category")
+    sampler, *_ = resampled(X, y)
+    sampler.withdraw(of_class(y, 1, 3))
+    X_new, _ = sampler.sample({1: 40})
+    assert X_new["name"].dtype == X["name"].dtype
+    assert set(X_new["name"]) <= set(X["name"][33:])
+
+
+def test_one_row_remains_but_copies_are_excluded(table):
+    X, y = table
+    sampler, *_ = resampled(X, y, max_weight=0.6)
+    sampler.withdraw(of_class(y, 2, 6))
+    with pytest.raises(ValueError, match="max_weight"):
+        sampler.sample({2: 3})
 
 
 @pytest.mark.parametrize("neighborhood", NEIGHBORHOODS)
