@@ -161,6 +161,8 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
+        if not len(y):
+            raise ValueError("y is empty: there are 0 samples to learn from.")
         estimator = clone(self.estimator)
         # Before the fit, which may be long. A frozen one has its classes.
         self._priors(y, getattr(estimator, "classes_", np.unique(y)))
