@@ -54,7 +54,7 @@ def test_generated_rows_are_weights_times_raw_rows(table, neighborhood):
     rng = torch.Generator().manual_seed(np.random.RandomState(3).randint(2**31 - 1))
     draw = model._lots.of(torch.tensor([0] * 6 + [1] * 5), rng)
     with torch.no_grad():
-        weights = model.generator_.weights(draw)
+        weights = model.generator_.pruned_weights(draw)
     own = [X[y == 1], X[y == 2]]
     if neighborhood is None:
         W = [w.double().numpy() for w in weights]
