@@ -7,6 +7,8 @@ from scipy.sparse import csr_array
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from ._columns import as_floats, from_floats
+
 HOW = ("mean", "vote", "draw", "dominant")
 
 
@@ -54,8 +56,9 @@ class ProvenanceMixin:
         values : array-like of shape (n_samples, ...)
             A value for each row of X.
         how : {"mean", "vote", "draw", "dominant"}, default="mean"
-            "mean" is the weighted mean, of numbers. "vote" is the value with the
-            greatest weight in all, of one-dimensional values; of a tie the least one.
+            "mean" is the weighted mean, of numbers, dates or durations. "vote" is the
+            value with the greatest weight in all, of one-dimensional values; of a tie
+            the least one.
             "draw" is the value of one of the row's sources, drawn by their weights.
             "dominant" is the value of the source with the greatest weight.
         random_state : int, RandomState instance or None, default=None
@@ -195,10 +198,13 @@ def heaviest(weights):
 
 
 def _mean(weights, values):
+    if values.dtype.kind in "mM":
+        steps, first = as_floats(values, "values")
+        return from_floats(mean_of_known(weights, steps), first, values)
     if values.dtype.kind not in "biuf":
         raise ValueError(
-            f"how='mean' takes numbers, got {values.dtype}; 'vote' takes labels, "
-            "'draw' and 'dominant' anything."
+            f"how='mean' takes numbers and dates, got {values.dtype}; 'vote' takes "
+            "labels, 'draw' and 'dominant' anything."
         )
     means = weights @ values.reshape(len(values), -1).astype(float)
     return means.reshape(-1, *values.shape[1:])

@@ -67,7 +67,7 @@ ALLOWED = {
     "_networks": {"_losses"},
     "_oversampler": {"_frames", "_images"},
     "_priors": set(),
-    "_provenance": set(),
+    "_provenance": {"_columns"},
     "_published": set(),
     "_recipe": {"_columns", "_frames", "_provenance", "_tables"},
     "_report": {"_columns"},

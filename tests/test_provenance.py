@@ -211,6 +211,16 @@ def test_carry_mean_takes_any_shape(resampled):
     np.testing.assert_allclose(carried, generated[:, :4].reshape(-1, 2, 2), rtol=1e-9)
 
 
+def test_carry_means_of_dates():
+    days = np.array(["2024-01-01", "2024-01-11", "2024-01-21", "NaT"], "M8[D]")
+    means = Weighted().carry(days)
+    assert means.dtype == days.dtype
+    # .3 * 10 + .5 * 20 days; a row; the mean of the three that are known.
+    assert means.astype(str).tolist() == ["2024-01-14", "2024-01-11", "2024-01-11"]
+    durations = np.array([0, 10, 20, 30], "m8[s]")
+    assert Weighted().carry(durations).astype(int).tolist() == [13, 10, 15]
+
+
 def test_carry_of_known_weights():
     rows = Weighted()
     names = np.array(["b", "b", "c", "a"])
@@ -252,7 +262,7 @@ def test_carry_says_what_it_takes():
         rows.carry([1, 2, 3])
     with pytest.raises(ValueError, match="mean, vote, draw, dominant, got 'max'"):
         rows.carry([1, 2, 3, 4], "max")
-    with pytest.raises(ValueError, match="'mean' takes numbers, got <U1"):
+    with pytest.raises(ValueError, match="'mean' takes numbers and dates, got <U1"):
         rows.carry(list("abcd"))
 
 
