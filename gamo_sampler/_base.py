@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,7 +17,6 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, compute_class_weight, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch.optim.swa_utils import AveragedModel
-from tqdm.auto import tqdm
 
 from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
 from ._distributed import ALONE, own_device, shared_fit
@@ -38,12 +38,11 @@ from ._torch import (
     run_generator,
     workspace,
 )
+from ._training import Training, progress
 from ._watch import (
     Current,
     Watcher,
     check_finite,
-    check_losses,
-    check_weights,
     hold_out,
     memory_line,
 )
@@ -315,8 +314,7 @@ class BaseGAMO(BaseEstimator):
                     self.classes_[y[held_out]],
                     _at(sample_weight, held_out),
                 )
-            self._play(game, watcher)
-            self._check_outputs(X_train, self.n_iter_)
+            self._play(game, watcher, watcher.X if watcher else X_train)
             self._keep(game, X_train)
             self._members = np.arange(len(y))[train][game.members.numpy()]
             self._n_samples = len(y)
@@ -450,37 +448,23 @@ class BaseGAMO(BaseEstimator):
         patience = self.n_iter_no_change
         return Watcher(current, self.scoring, X, y, patience, sample_weight)
 
-    def _play(self, game, watcher):
-        """Consume the game: history, progress, stopping, best weights."""
-        n_rounds = self.max_iter * game.rounds_per_epoch
-        n_rounds = min(n_rounds, self._round_limit() or n_rounds)
-        n_epochs = -(-n_rounds // game.rounds_per_epoch)
-        self.history_ = []
+    def _play(self, game, watcher, X):
+        """Play the game to its end, or to where somebody ends it."""
+        limit = self.max_iter * game.rounds_per_epoch
+        training = Training(
+            game,
+            self._networks(),
+            self.learning_rate,
+            min(limit, self._round_limit() or limit),
+            partial(self._check_outputs, X),
+            watcher,
+        )
+        self.history_ = training.history
         if self.verbose > 1:
             print(self._memory(game))
-        with tqdm(total=n_epochs, unit="epoch", disable=self.verbose != 1) as bar:
-            for epoch, losses in enumerate(game.epochs(n_rounds), start=1):
-                check_losses(losses, game.failed, epoch)
-                record = {"epoch": epoch, **losses}
-                if watcher:
-                    self._check_outputs(watcher.X, epoch)
-                    record |= self._scores(watcher, game.group)
-                self.history_.append(record)
-                self._report(bar, record)
-                if watcher and watcher.wants_to_stop(record, self._networks()):
-                    break
+        with progress(training, self.verbose) as report:
+            training.play([report] + ([watcher] if watcher else []))
         self.n_iter_ = len(self.history_)
-        if watcher:
-            watcher.restore_best(self._networks())
-            if game.F:
-                game.look()
-        for network in self._networks().values():
-            game.group.share(network)
-
-    def _scores(self, watcher, group):
-        """The first process's: all have to stop at the same epoch."""
-        scores = watcher.scores()
-        return dict(zip(scores, group.first(list(scores.values())), strict=True))
 
     def _round_limit(self):
         """Greatest number of rounds, None for no limit."""
@@ -488,15 +472,8 @@ class BaseGAMO(BaseEstimator):
 
     def _check_outputs(self, X, epoch):
         """Weights may be finite and yet overflow in use."""
-        check_weights(self._networks(), epoch)
         finite = np.isfinite(self._probabilities(X[: block_size(X.shape[1])])).all()
         check_finite({"classifier": finite}, epoch)
-
-    def _report(self, bar, record):
-        bar.set_postfix({k: f"{v:.3g}" for k, v in record.items() if k != "epoch"})
-        bar.update()
-        if self.verbose > 1:
-            print(", ".join(f"{name} {value:.4g}" for name, value in record.items()))
 
     def _memory(self, game):
         learners = [player.network for player in (game.F, game.M) if player]

@@ -56,6 +56,27 @@ class Player:
         if self.average:
             self.average.update_parameters(self.network)
 
+    def state(self):
+        """What the next step follows from: weights, Adam's moments, the average."""
+        return {name: part.state_dict() for name, part in self._parts()}
+
+    def restore(self, state):
+        for name, part in self._parts():
+            part.load_state_dict(state[name])
+
+    def set_learning_rate(self, learning_rate):
+        if self.optimizer:
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate
+
+    def _parts(self):
+        parts = {
+            "network": self.network,
+            "optimizer": self.optimizer,
+            "average": self.average,
+        }
+        return [(name, part) for name, part in parts.items() if part]
+
 
 def make_player(network, params, device, group=ALONE):
     """The network on the device, with its Adam; `params` has the step sizes."""
@@ -384,28 +405,43 @@ class Game:
 
     # Epochs ---------------------------------------------------------------
 
-    def epochs(self, n_rounds):
-        """Play `n_rounds`, and yield each epoch's mean losses by name.
+    def players(self):
+        """Those that take part, by letter."""
+        players = {"F": self.F, "M": self.M, "D": self.D, "G": self.G}
+        return {letter: player for letter, player in players.items() if player}
+
+    def state(self):
+        """What the next epoch follows from, but for the random draws."""
+        return {letter: player.state() for letter, player in self.players().items()}
+
+    def restore(self, state):
+        for letter, player in self.players().items():
+            player.restore(state[letter])
+        if self.F:
+            self.look()
+
+    def set_learning_rate(self, learning_rate):
+        for player in self.players().values():
+            player.set_learning_rate(learning_rate)
+
+    def epoch(self, n_rounds):
+        """Play `n_rounds`, and return their mean losses by name.
 
         `failed` is None, or the first thing in the epoch that was not finite: the
         name of a loss, or "rows".
         """
-        for start in range(0, n_rounds, self.rounds_per_epoch):
-            n_batches = min(self.rounds_per_epoch, n_rounds - start)
-            self.failed = None
-            losses = {}
-            if self.F and self.F.parameters:  # lines 2 to 5
-                batches = self.rows.ahead(self.batches(n_batches))
-                steps = (self._f_batch(index) for index in batches)
-                losses |= self._mean(steps)
-                self.look()
-            if not self.sees_clearly():
-                self.failed = "f"
-                yield {"f": float("nan")}
-                return
-            batches = self.rows.ahead(self.batches(n_batches))
-            rounds = (self.play(self.draw_round(index)) for index in batches)
-            yield losses | self._mean(rounds)
+        self.failed = None
+        losses = {}
+        if self.F and self.F.parameters:  # lines 2 to 5
+            batches = self.rows.ahead(self.batches(n_rounds))
+            losses |= self._mean(self._f_batch(index) for index in batches)
+            self.look()
+        if not self.sees_clearly():
+            self.failed = "f"
+            return {"f": float("nan")}
+        batches = self.rows.ahead(self.batches(n_rounds))
+        rounds = (self.play(self.draw_round(index)) for index in batches)
+        return losses | self._mean(rounds)
 
     def _f_batch(self, index):
         index = index[self.group.own(self.batch_size)]

@@ -373,7 +373,8 @@ class PairHull(nn.Module):
             projection /= n_features**0.5
         self.register_buffer("projection", projection)
         keys = torch.zeros(sum(self.sizes), width, dtype=torch.float32)
-        self.register_buffer("keys", keys)
+        # They follow from the rows, which `locate` sees: no part of the state.
+        self.register_buffer("keys", keys, persistent=False)
 
     def locate(self, pool):
         """Keys of all rows in the (cached) feature space."""
@@ -441,7 +442,7 @@ class LocalHull(PairHull):
         self.k = min(k, max(self.sizes) - 1)
         self.n_sources = max(self.k * self.keys.shape[1], 1)
         neighbors = torch.zeros(sum(self.sizes), self.k, dtype=torch.long)
-        self.register_buffer("neighbors", neighbors)
+        self.register_buffer("neighbors", neighbors, persistent=False)
 
     def locate(self, pool):
         """Find keys and neighbours of all rows in the (cached) feature space."""

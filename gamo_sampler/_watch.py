@@ -1,6 +1,5 @@
 """Watching a game: finite losses, validation scores, early stopping."""
 
-import copy
 from inspect import signature
 
 import numpy as np
@@ -23,11 +22,15 @@ PLAYERS = {
 }
 
 
+class NotFiniteError(ValueError):
+    """A player's losses, weights or outputs are not finite."""
+
+
 def check_losses(losses, failed, epoch):
     """Stop at the first value that is not finite: nothing after it can be trusted."""
     if failed is None:
         return
-    raise ValueError(
+    raise NotFiniteError(
         f"Training failed in epoch {epoch}: the {PLAYERS[failed]} was the first to "
         f"give values that are not finite ({failed} is {losses.get(failed, 'nan')}). "
         "Lower learning_rate, or look for extreme values in X."
@@ -47,7 +50,7 @@ def check_finite(finite, epoch, what="outputs"):
     """Name the first player whose weights or outputs are not all finite."""
     for player, is_finite in finite.items():
         if not is_finite:
-            raise ValueError(
+            raise NotFiniteError(
                 f"The {what} of the {player} became non-finite in epoch {epoch}. "
                 "Lower learning_rate, or look for extreme values in X."
             )
@@ -175,14 +178,11 @@ class Watcher:
         )
         return {"validation_score": score, "validation_gm": float(gm)}
 
-    def wants_to_stop(self, record, networks):
+    def __call__(self, training):
         """Whether the score has not risen for `patience` epochs."""
+        record = training.history[-1]
         if record["validation_score"] > self.best_score or not self.best_epoch:
             self.best_score = record["validation_score"]
             self.best_epoch = record["epoch"]
-            self.best = copy.deepcopy({k: n.state_dict() for k, n in networks.items()})
+            self.best = training.weights()
         return record["epoch"] - self.best_epoch >= self.patience
-
-    def restore_best(self, networks):
-        for name, network in networks.items():
-            network.load_state_dict(self.best[name])

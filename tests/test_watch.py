@@ -19,6 +19,8 @@ from gamo_sampler._watch import (
     memory_line,
 )
 
+slowed_down = pytest.mark.filterwarnings("ignore:.* Going back to the end of epoch")
+
 
 def test_hold_out_is_stratified_and_leaves_single_rows_in_training():
     y = np.repeat([0, 1, 2, 3], [50, 20, 2, 1])
@@ -132,16 +134,16 @@ class BadStep(torch.nn.Module):
         return self.layer(x)
 
 
-@pytest.mark.parametrize("network", [Exploding, BadStep])
+@slowed_down
 @pytest.mark.parametrize("schedule", ["joint", "algorithm", "per_class"])
 @pytest.mark.parametrize("loss", ["least_squares", "cross_entropy"])
 @pytest.mark.parametrize("player", ["classifier", "discriminator", "generator"])
 def test_training_stops_and_names_the_player_that_failed_first(
-    table, network, schedule, loss, player
+    table, schedule, loss, player
 ):
     """In the 20th of its steps: 8 rounds make an epoch."""
     X, y = table
-    parameters = {player: network, "loss": loss, "schedule": schedule}
+    parameters = {player: Exploding, "loss": loss, "schedule": schedule}
     model = GAMOClassifier(**parameters, batch_size=8, random_state=0)
     steps_per_round = {"joint": 1, "algorithm": 2, "per_class": 2}[schedule]
     if player == "generator" and schedule == "per_class":
@@ -155,12 +157,33 @@ def test_training_stops_and_names_the_player_that_failed_first(
         model.predict(X)
 
 
+@pytest.mark.parametrize("player", ["classifier", "discriminator", "generator"])
+def test_one_bad_step_is_taken_back(table, player):
+    """The 20th step is in the third epoch of 8 rounds."""
+    model = GAMOClassifier(
+        **{player: BadStep}, max_iter=5, batch_size=8, random_state=0
+    )
+    match = (
+        rf"failed in epoch 3: the {player} was the first .* Going back to the end of "
+        r"epoch 2, and on with learning_rate=0.0001 \(retry 1 of 3\)"
+    )
+    with pytest.warns(UserWarning, match=match) as caught:
+        model.fit(*table)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert [record["epoch"] for record in model.history_] == [1, 2, 3, 4, 5]
+    losses = [v for record in model.history_ for v in record.values()]
+    assert np.isfinite(losses).all()
+
+
+@slowed_down
 def test_a_learning_rate_out_of_reach_is_the_classifier_s_failure(table):
     model = GAMOClassifier(learning_rate=1e39, random_state=0)
     with pytest.raises(ValueError, match="failed in epoch 1: the classifier"):
         model.fit(*table)
 
 
+@slowed_down
 @pytest.mark.parametrize("generator", ["convex", None])
 def test_features_that_are_not_finite_name_the_feature_extractor(table, generator):
     model = GAMOClassifier(
@@ -171,8 +194,9 @@ def test_features_that_are_not_finite_name_the_feature_extractor(table, generato
         model.fit(*table)
 
 
+@slowed_down
 @pytest.mark.parametrize(
-    ("learning_rate", "what"), [(1e30, "outputs"), (1e39, "weights")]
+    ("learning_rate", "what"), [(1e30, "outputs"), (1e43, "weights")]
 )
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_the_last_step_is_checked_too(table, learning_rate, what, early_stopping):
@@ -188,6 +212,7 @@ def test_the_last_step_is_checked_too(table, learning_rate, what, early_stopping
         model.fit(*table)
 
 
+@slowed_down
 def test_a_failed_fit_leaves_nothing_half_fitted(table):
     X, y = table
     model = GAMOClassifier(max_iter=1, batch_size=8, random_state=0).fit(X, y)
@@ -261,13 +286,13 @@ def test_held_out_rows_do_not_change_the_weight_of_generated_rows(monkeypatch):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(130, 2)), np.repeat([0, 1], [100, 30])
     seen = []
-    epochs = Game.epochs
+    epoch = Game.epoch
 
     def spy(game, n_rounds):
         seen.append(game.generated_weight)
-        return epochs(game, n_rounds)
+        return epoch(game, n_rounds)
 
-    monkeypatch.setattr(Game, "epochs", spy)
+    monkeypatch.setattr(Game, "epoch", spy)
     model = GAMOClassifier(max_iter=1, random_state=0)
     model.fit(X, y)
     model.set_params(early_stopping=True, validation_fraction=0.5).fit(X, y)
