@@ -1,10 +1,8 @@
 """What both estimators share: parameters, networks, and a game watched to its end."""
 
-import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -19,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch.optim.swa_utils import AveragedModel
 
 from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
+from ._diagnosis import Outcome, diagnose
 from ._distributed import ALONE, own_device, shared_fit
 from ._frames import stacked
 from ._game import SCHEDULES, Game, exponential_average, make_player
@@ -39,6 +38,7 @@ from ._torch import (
     workspace,
 )
 from ._training import Training, progress
+from ._warn import warn
 from ._watch import (
     Current,
     Watcher,
@@ -46,6 +46,7 @@ from ._watch import (
     hold_out,
     memory_line,
 )
+from .exceptions import TrainingWarning
 
 CHUNK_VALUES = 2**18
 
@@ -73,35 +74,32 @@ def rows_to_generate(strategy, y):
     return dict(check_sampling_strategy(strategy, y, "over-sampling"))
 
 
-def warn_of_balance(strategy, targets, stacklevel=4):
+def warn_of_balance(strategy, targets):
     """Say so where no class is to be generated."""
     if not any(targets.values()):
-        warnings.warn(
+        warn(
             "No class is below the size that sampling_strategy="
-            f"{strategy!r} asks for: nothing is generated.",
-            stacklevel=stacklevel,
+            f"{strategy!r} asks for: nothing is generated."
         )
 
 
-def warn_of_copies(labels, sizes, targets, stacklevel=4):
+def warn_of_copies(labels, sizes, targets):
     """Say so where a class to be generated has one row alone."""
     for label, size in zip(labels, sizes, strict=True):
         if size == 1:
-            warnings.warn(
+            warn(
                 f"Class {label} has one row to learn from: its "
-                f"{targets.get(label, 0)} generated rows are copies.",
-                stacklevel=stacklevel,
+                f"{targets.get(label, 0)} generated rows are copies."
             )
 
 
-def warn_of_alone(lots, stacklevel=4):
+def warn_of_alone(lots):
     """Say so where rows have no other row of their class in their group."""
     n_alone = int((lots.cells == 1).sum() - (lots.sizes == 1).sum())
     if n_alone:
-        warnings.warn(
+        warn(
             f"{n_alone} of the {int(lots.sizes.sum())} rows to learn from are alone in "
-            "their class and group: rows generated from them are copies.",
-            stacklevel=stacklevel,
+            "their class and group: rows generated from them are copies."
         )
 
 
@@ -314,7 +312,7 @@ class BaseGAMO(BaseEstimator):
                     self.classes_[y[held_out]],
                     _at(sample_weight, held_out),
                 )
-            self._play(game, watcher, watcher.X if watcher else X_train)
+            self._play(game, watcher)
             self._keep(game, X_train)
             self._members = np.arange(len(y))[train][game.members.numpy()]
             self._n_samples = len(y)
@@ -437,10 +435,9 @@ class BaseGAMO(BaseEstimator):
     def _warn_of_unseen(self, y, held_out):
         unseen = np.setdiff1d(y, y[held_out])
         if len(unseen):
-            warnings.warn(
+            warn(
                 f"Classes {self.classes_[unseen].tolist()} have one row each: "
-                "early_stopping judges the classifier without them.",
-                stacklevel=6,
+                "early_stopping judges the classifier without them."
             )
 
     def _make_watcher(self, X, y, sample_weight):
@@ -448,7 +445,7 @@ class BaseGAMO(BaseEstimator):
         patience = self.n_iter_no_change
         return Watcher(current, self.scoring, X, y, patience, sample_weight)
 
-    def _play(self, game, watcher, X):
+    def _play(self, game, watcher):
         """Play the game to its end, or to where somebody ends it."""
         limit = self.max_iter * game.rounds_per_epoch
         training = Training(
@@ -456,7 +453,6 @@ class BaseGAMO(BaseEstimator):
             self._networks(),
             self.learning_rate,
             min(limit, self._round_limit() or limit),
-            partial(self._check_outputs, X),
             watcher,
         )
         self.history_ = training.history
@@ -465,15 +461,26 @@ class BaseGAMO(BaseEstimator):
         with progress(training, self.verbose) as report:
             training.play([report] + ([watcher] if watcher else []))
         self.n_iter_ = len(self.history_)
+        for message in diagnose(self._outcome(training)):
+            warn(message, TrainingWarning)
+
+    def _outcome(self, training):
+        """What is known of the game at its end."""
+        game, watcher = training.game, training.watcher
+        return Outcome(
+            history=training.history,
+            by_class=training.health.by_class,
+            labels=list(self.classes_),
+            n_real=game.y.bincount(minlength=len(self.classes_)).tolist(),
+            generated=game.lots.classes.tolist(),
+            smallest=game.lots.smallest.tolist(),
+            bounded=bool(self._limits()),
+            held_out=watcher.found() if watcher else {},
+        )
 
     def _round_limit(self):
         """Greatest number of rounds, None for no limit."""
         return 1000 if self.max_rounds == "auto" else self.max_rounds
-
-    def _check_outputs(self, X, epoch):
-        """Weights may be finite and yet overflow in use."""
-        finite = np.isfinite(self._probabilities(X[: block_size(X.shape[1])])).all()
-        check_finite({"classifier": finite}, epoch)
 
     def _memory(self, game):
         learners = [player.network for player in (game.F, game.M) if player]

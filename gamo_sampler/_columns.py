@@ -1,13 +1,12 @@
 """Single columns of a table, whatever library they come from, and tables of them."""
 
-import warnings
-
 import narwhals as nw
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils._missing import is_pandas_na
 
 from ._frames import cast, is_frame
+from ._warn import warn
 
 EXACT_INTEGERS = 2**53
 GREATEST_STEPS = np.nextafter(2.0**64, 0)
@@ -66,7 +65,7 @@ def categorical_mask(X, given):
     return np.isin(positions, given)
 
 
-def warn_of_identifiers(X, categorical=False, stacklevel=6):
+def warn_of_identifiers(X, categorical=False):
     """Say so where columns of numbers, by a mask, have integers too large for floats.
 
     They may be positions in a database; as categories they would keep their digits.
@@ -79,10 +78,9 @@ def warn_of_identifiers(X, categorical=False, stacklevel=6):
         if asked and _has_large_integers(column)
     ]
     if large:
-        warnings.warn(
+        warn(
             f"Columns {large} have integers above 2^53, which lose digits in weighted "
-            "means. Leave identifiers out, or name them in categorical_features.",
-            stacklevel=stacklevel,
+            "means. Leave identifiers out, or name them in categorical_features."
         )
 
 

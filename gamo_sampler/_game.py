@@ -392,13 +392,13 @@ class Game:
         if self.features is not None:
             return self.features[upload(index, self.device)]
         x = self.rows[index]
-        return self._through_f(x) if self.F else x
+        return self.through_f(x) if self.F else x
 
     def _all_features(self):
         rows = self.features[self.group.own(self.n)]
-        return self.group.whole(self._through_f(rows), self.n)
+        return self.group.whole(self.through_f(rows), self.n)
 
-    def _through_f(self, x):
+    def through_f(self, x):
         with torch.no_grad():
             # A clone each: a user's F may work in place.
             return torch.cat([self.F(block.clone()) for block in x.split(self.block)])

@@ -328,6 +328,14 @@ class FullHull(nn.Module):
     def limited(self, weights, limits):
         return [limits(w) for w in weights]
 
+    def blocks(self, weights):
+        """The weights as tensors of one line for each generated row."""
+        return weights
+
+    def totals(self, weights, draw):
+        """The sums of weights that the pool's rows have, (n,), of all classes."""
+        return torch.cat([w.sum(0) for w in weights])
+
     def mix(self, weights, draw, pool):
         classes = zip(pool.split(self.sizes), draw.sizes, strict=True)
         present = [rows for rows, drawn in classes if drawn]
@@ -415,6 +423,13 @@ class PairHull(nn.Module):
 
     def limited(self, weights, limits):
         return limits(weights)
+
+    def blocks(self, weights):
+        return [weights]
+
+    def totals(self, weights, draw):
+        totals = weights.new_zeros(sum(self.sizes))
+        return totals.index_add(0, self.sources(draw).flatten(), weights.flatten())
 
     def mix(self, weights, draw, pool):
         # One gather-and-sum: no (m, 1 + k, d) copy of the rows is made.

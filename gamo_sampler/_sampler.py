@@ -670,7 +670,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         groups = None if groups is None else self._check_groups(groups, labels)
         self._table, self._all_withdrawn = None, False
         wanted = self.sampling_strategy_
-        warn_of_balance(self.sampling_strategy, wanted, stacklevel=5)
+        warn_of_balance(self.sampling_strategy, wanted)
         targets = self._targets()
         if targets or self.feature_extractor is not None:
             self._fit_game(rows, labels, targets, image_shape, groups=groups)
@@ -678,8 +678,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             self._keep_nothing(rows, labels, image_shape)
         if self._pool is not None and self.generator == "convex":
             sizes = self._lots.sizes.tolist()
-            warn_of_copies(self._generated_classes(), sizes, wanted, stacklevel=5)
-            warn_of_alone(self._lots, stacklevel=5)
+            warn_of_copies(self._generated_classes(), sizes, wanted)
+            warn_of_alone(self._lots)
         if not isinstance(rows, Table | SparseTable):
             X = container(X, rows)
         elif self._pool is not None:
@@ -867,7 +867,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             categorical = categorical_mask(X, self.categorical_features)
             if self._names_categories():
                 self._categorical = np.flatnonzero(categorical)
-            warn_of_identifiers(X, categorical, stacklevel=7)
+            warn_of_identifiers(X, categorical)
             y = validate_data(self, y=y)  # forgets the names of columns
             validate_data(self, X, skip_check_array=True)
             check_consistent_length(rows, y)

@@ -3,31 +3,33 @@
 import copy
 from contextlib import contextmanager
 
+import torch
 from tqdm.auto import tqdm
 
+from ._game import LOSSES
+from ._health import Health
 from ._warn import warn
-from ._watch import NotFiniteError, check_losses, check_weights
+from ._watch import check_losses, check_weights
+from .exceptions import NotFiniteError
 
 RETRIES = 3
 SLOWER = 0.1
+SHOWN = {*LOSSES, "validation_score", "validation_gm"}
 
 
 class Training:
     """A game of `n_rounds` with the networks that it trains, by parameter name.
 
-    `check_outputs(epoch)` raises where M, as it stands, gives values that are not
-    finite. `history` has a record per epoch.
+    `history` has a record per epoch.
     """
 
-    def __init__(
-        self, game, networks, learning_rate, n_rounds, check_outputs, watcher=None
-    ):
+    def __init__(self, game, networks, learning_rate, n_rounds, watcher=None):
         self.game = game
         self.networks = networks
         self.learning_rate = learning_rate
         self.n_rounds = n_rounds
-        self.check_outputs = check_outputs
         self.watcher = watcher
+        self.health = Health(game, networks["classifier"])
         self.history = []
         self.retries = 0
 
@@ -47,12 +49,13 @@ class Training:
                 break
         if self.watcher:
             self.keep(self.watcher.best)
+            self.health.measure(self.watcher.best_epoch)
         for network in self.networks.values():
             self.game.group.share(network)
 
     def next_record(self):
         """Play the next epoch, again where it fails: from its start, more slowly."""
-        good = copy.deepcopy(self.game.state())
+        good = copied(self.game.state())
         while True:
             try:
                 return self.attempt()
@@ -69,14 +72,14 @@ class Training:
         losses = self.game.epoch(n_rounds)
         check_losses(losses, self.game.failed, epoch)
         check_weights(self.networks, epoch)
-        self.check_outputs(epoch)
-        return {"epoch": epoch, **losses, **self.scores()}
+        measures = self.health.measure(epoch)
+        return {"epoch": epoch, **losses, **measures, **self.scores(epoch)}
 
-    def scores(self):
+    def scores(self, epoch):
         """The first process's: all have to stop at the same epoch."""
         if not self.watcher:
             return {}
-        scores = self.watcher.scores()
+        scores = self.watcher.scores(epoch)
         values = self.game.group.first(list(scores.values()))
         return dict(zip(scores, values, strict=True))
 
@@ -92,7 +95,7 @@ class Training:
 
     def weights(self):
         """A copy of all networks' weights."""
-        return copy.deepcopy({k: n.state_dict() for k, n in self.networks.items()})
+        return copied({k: n.state_dict() for k, n in self.networks.items()})
 
     def keep(self, weights):
         """Take other weights for the networks."""
@@ -102,6 +105,13 @@ class Training:
             self.game.look()
 
 
+def copied(state):
+    """A copy of nested dicts of tensors, far faster than deepcopy's."""
+    if isinstance(state, dict):
+        return {key: copied(value) for key, value in state.items()}
+    return state.clone() if isinstance(state, torch.Tensor) else copy.deepcopy(state)
+
+
 @contextmanager
 def progress(training, verbose):
     """A listener that shows each epoch: 1 by a bar, 2 and more by a line."""
@@ -109,9 +119,12 @@ def progress(training, verbose):
 
         def report(training):
             *_, record = training.history
-            bar.set_postfix({k: f"{v:.3g}" for k, v in record.items() if k != "epoch"})
+            shown = {k: v for k, v in record.items() if k in SHOWN}
+            shown["least recall"] = min(record["recall"])
+            bar.set_postfix({k: f"{v:.3g}" for k, v in shown.items()})
             bar.update()
             if verbose > 1:
-                print(", ".join(f"{name} {v:.4g}" for name, v in record.items()))
+                shown = {"epoch": record["epoch"], **shown}
+                print(", ".join(f"{name} {v:.4g}" for name, v in shown.items()))
 
         yield report

@@ -386,7 +386,7 @@ LARGE = [2**53 + 1, 0, 3]
 )
 def test_identifiers_are_named(X, names):
     with pytest.warns(UserWarning, match=f"{names} have integers above 2\\^53") as seen:
-        warn_of_identifiers(X, stacklevel=2)
+        warn_of_identifiers(X)
     assert len(seen) == 1
     assert seen[0].filename == __file__
 
