@@ -6,11 +6,12 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from ._base import BaseGAMO, rows_to_generate
+from ._base import BaseGAMO
 from ._docs import documented
 from ._images import as_read
 from ._lazy import check_rows, in_memory, subset
 from ._priors import change_prior, check_prior
+from ._strategy import rows_to_generate
 
 
 @documented(none=" None trains M alone, the paper's CN.")

@@ -23,13 +23,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from ._audit import Audit, audit_class
-from ._base import (
-    BaseGAMO,
-    rows_to_generate,
-    warn_of_alone,
-    warn_of_balance,
-    warn_of_copies,
-)
+from ._base import BaseGAMO
 from ._columns import (
     categorical_mask,
     is_frame,
@@ -56,6 +50,12 @@ from ._images import as_read
 from ._lazy import check_rows, in_memory, is_lazy
 from ._provenance import ProvenanceMixin
 from ._recipe import Recipe
+from ._strategy import (
+    rows_to_generate,
+    warn_of_alone,
+    warn_of_balance,
+    warn_of_copies,
+)
 from ._tables import (
     CHOICES,
     SparseTable,

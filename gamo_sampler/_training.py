@@ -1,9 +1,6 @@
 """A game played epoch by epoch: its history, its failures, and those who follow it."""
 
 import copy
-from contextlib import contextmanager
-
-from tqdm.auto import tqdm
 
 from ._warn import warn
 from ._watch import NotFiniteError, check_losses, check_weights
@@ -100,18 +97,3 @@ class Training:
             network.load_state_dict(weights[name])
         if self.game.F:
             self.game.look()
-
-
-@contextmanager
-def progress(training, verbose):
-    """A listener that shows each epoch: 1 by a bar, 2 and more by a line."""
-    with tqdm(total=training.n_epochs, unit="epoch", disable=verbose != 1) as bar:
-
-        def report(training):
-            *_, record = training.history
-            bar.set_postfix({k: f"{v:.3g}" for k, v in record.items() if k != "epoch"})
-            bar.update()
-            if verbose > 1:
-                print(", ".join(f"{name} {v:.4g}" for name, v in record.items()))
-
-        yield report
