@@ -27,6 +27,7 @@ from ._limits import Limits
 from ._listeners import progress
 from ._losses import CRITERIA, DECEPTIONS
 from ._networks import ConvexGenerator
+from ._stops import Stops, warn_of_interruption
 from ._torch import (
     Rows,
     Scaling,
@@ -93,6 +94,7 @@ class BaseGAMO(BaseEstimator):
             Interval(Integral, 1, None, closed="left"),
             None,
         ],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "rounds_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -135,6 +137,7 @@ class BaseGAMO(BaseEstimator):
         hidden_layer_sizes="auto",
         max_iter=100,
         max_rounds="auto",
+        max_time=None,
         rounds_per_epoch=None,
         batch_size=32,
         learning_rate=1e-3,
@@ -173,6 +176,7 @@ class BaseGAMO(BaseEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.max_iter = max_iter
         self.max_rounds = max_rounds
+        self.max_time = max_time
         self.rounds_per_epoch = rounds_per_epoch
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -385,20 +389,25 @@ class BaseGAMO(BaseEstimator):
     def _play(self, game, watcher, X):
         """Play the game to its end, or to where somebody ends it."""
         limit = self.max_iter * game.rounds_per_epoch
-        training = Training(
-            game,
-            self._networks(),
-            self.learning_rate,
-            min(limit, self._round_limit() or limit),
-            partial(self._check_outputs, X),
-            watcher,
-        )
-        self.history_ = training.history
         if self.verbose > 1:
             print(self._memory(game))
-        with progress(training, self.verbose) as report:
-            training.play([report] + ([watcher] if watcher else []))
+        with Stops(self.max_time) as stops:
+            training = Training(
+                game,
+                self._networks(),
+                self.learning_rate,
+                min(limit, self._round_limit() or limit),
+                partial(self._check_outputs, X),
+                watcher,
+                stops,
+            )
+            self.history_ = training.history
+            with progress(training, self.verbose) as report:
+                training.play([report] + ([watcher] if watcher else []))
         self.n_iter_ = len(self.history_)
+        self.n_rounds_ = training.n_played
+        if stops.interrupted:
+            warn_of_interruption(self.n_iter_, watcher)
 
     def _round_limit(self):
         """Greatest number of rounds, None for no limit."""
@@ -449,7 +458,7 @@ class BaseGAMO(BaseEstimator):
         self._check_parameters(X, image_shape)
         self.classes_ = np.unique(y)
         self.history_ = []
-        self.n_iter_ = 0
+        self.n_iter_ = self.n_rounds_ = 0
         for name in NETWORKS:
             setattr(self, f"{name}_", None)
         self._pool = None

@@ -44,7 +44,9 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where X was a frame with names.
     n_iter_ : int
-        Number of epochs played.
+        Number of epochs played, the last of which `max_time` or Ctrl-C may have ended.
+    n_rounds_ : int
+        Number of rounds played in them.
     history_ : list of dict
         Per epoch: `epoch`; the mean losses `m_real`, `m_generated`, `d_real`,
         `d_generated`, `g_m` (G's at M), `g_d` (G's at D) and `f`, those of the

@@ -127,6 +127,9 @@ class Alone:
     def first(self, numbers):
         return numbers
 
+    def any(self, is_so):
+        return is_so
+
     def check_same(self, X, rng, **given):
         pass
 
@@ -200,6 +203,11 @@ class Group:
         numbers = torch.tensor(numbers, dtype=torch.float64, device=self.device)
         dist.broadcast(numbers, 0)
         return numbers.tolist()
+
+    def any(self, is_so):
+        """Whether it is so in any process."""
+        found = torch.tensor([float(is_so)], device=self.device)
+        return bool(self.sum(found))
 
     def check_same(self, X, rng, **given):
         """Refuse rows, seeds, or whatever else is given, where processes differ.

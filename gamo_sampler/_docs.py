@@ -93,6 +93,10 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         :class:`GAMOSampler` on rows themselves and with a `neighborhood`: there the
         generator starts from rows as good as SMOTE's, and a longer game gained
         nothing on tables.
+    max_time : float or None, default=None
+        Seconds after which training ends, counted from its first round and asked after
+        each one, of which there is one at least; of processes that share the fit,
+        after each epoch. None is no limit.
     rounds_per_epoch : int or None, default=None
         Rounds of an epoch, u and v of Algorithm 1: F where there is one learns on so
         many minibatches, then the game on F(X) has so many rounds. None is

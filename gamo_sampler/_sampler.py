@@ -131,7 +131,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     recipe_ : Recipe
         The same, to be saved without the data and applied to them again.
     n_iter_ : int
-        Number of epochs played.
+        Number of epochs played, the last of which `max_time` or Ctrl-C may have ended.
+    n_rounds_ : int
+        Number of rounds played in them.
     history_ : list of dict
         Mean losses per epoch, as in :class:`GAMOClassifier`.
     classifier_, generator_, discriminator_, feature_extractor_ : torch.nn.Module
@@ -210,6 +212,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         hidden_layer_sizes="auto",
         max_iter=100,
         max_rounds="auto",
+        max_time=None,
         rounds_per_epoch=None,
         batch_size=32,
         learning_rate=1e-3,
@@ -252,6 +255,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             hidden_layer_sizes=hidden_layer_sizes,
             max_iter=max_iter,
             max_rounds=max_rounds,
+            max_time=max_time,
             rounds_per_epoch=rounds_per_epoch,
             batch_size=batch_size,
             learning_rate=learning_rate,

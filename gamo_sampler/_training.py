@@ -2,6 +2,7 @@
 
 import copy
 
+from ._game import never
 from ._warn import warn
 from ._watch import NotFiniteError, check_losses, check_weights
 
@@ -13,11 +14,19 @@ class Training:
     """A game of `n_rounds` with the networks that it trains, by parameter name.
 
     `check_outputs(epoch)` raises where M, as it stands, gives values that are not
-    finite. `history` has a record per epoch.
+    finite. `history` has a record per epoch. It ends early where `enough()`, asked
+    after each round, says so; processes that share it ask after epochs.
     """
 
     def __init__(
-        self, game, networks, learning_rate, n_rounds, check_outputs, watcher=None
+        self,
+        game,
+        networks,
+        learning_rate,
+        n_rounds,
+        check_outputs,
+        watcher=None,
+        enough=never,
     ):
         self.game = game
         self.networks = networks
@@ -25,7 +34,9 @@ class Training:
         self.n_rounds = n_rounds
         self.check_outputs = check_outputs
         self.watcher = watcher
+        self.enough = enough
         self.history = []
+        self.n_played = 0
         self.retries = 0
 
     @property
@@ -37,10 +48,10 @@ class Training:
 
         The best weights are those that stay, where there is a watcher.
         """
-        while len(self.history) < self.n_epochs:
+        while self.n_played < self.n_rounds:
             self.history.append(self.next_record())
             answers = [listener(self) for listener in listeners]  # all are called
-            if any(answers):
+            if self.game.group.any(any(answers) or self.enough()):
                 break
         if self.watcher:
             self.keep(self.watcher.best)
@@ -61,12 +72,14 @@ class Training:
 
     def attempt(self):
         epoch = len(self.history) + 1
-        played = self.game.rounds_per_epoch * len(self.history)
-        n_rounds = min(self.game.rounds_per_epoch, self.n_rounds - played)
-        losses = self.game.epoch(n_rounds)
+        n_rounds = min(self.game.rounds_per_epoch, self.n_rounds - self.n_played)
+        # Processes have to play the same rounds, but their clocks differ.
+        enough = self.enough if self.game.group.size == 1 else never
+        losses = self.game.epoch(n_rounds, enough)
         check_losses(losses, self.game.failed, epoch)
         check_weights(self.networks, epoch)
         self.check_outputs(epoch)
+        self.n_played += self.game.n_played
         return {"epoch": epoch, **losses, **self.scores()}
 
     def scores(self):
