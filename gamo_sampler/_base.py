@@ -24,7 +24,7 @@ from ._game import SCHEDULES, Game, exponential_average, make_player
 from ._images import as_read, check_image_shape
 from ._lazy import check_rows, subset
 from ._limits import Limits
-from ._listeners import progress
+from ._listeners import Callbacks, check_callbacks, progress
 from ._losses import CRITERIA, DECEPTIONS
 from ._networks import ConvexGenerator
 from ._stops import Stops, warn_of_interruption
@@ -106,6 +106,7 @@ class BaseGAMO(BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "callbacks": [list, tuple, None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "device": [str, torch.device],
@@ -149,6 +150,7 @@ class BaseGAMO(BaseEstimator):
         validation_fraction=0.1,
         n_iter_no_change=10,
         scoring=None,
+        callbacks=None,
         verbose=0,
         random_state=None,
         device="auto",
@@ -188,6 +190,7 @@ class BaseGAMO(BaseEstimator):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.scoring = scoring
+        self.callbacks = callbacks
         self.verbose = verbose
         self.random_state = random_state
         self.device = device
@@ -225,7 +228,7 @@ class BaseGAMO(BaseEstimator):
         given = self.get_params(deep=False) | {"sampling_strategy": targets}
         given |= {"y": y, "sample_weight": sample_weight, "groups": groups}
         group.check_same(X, rng, **given)
-        with workspace(), self._users_rng(rng):
+        with workspace(), self._users_rng(rng) as as_outside:
             train, held_out = slice(None), None
             if self.early_stopping and len(self.classes_) > 1:
                 held_out = hold_out(y, self.validation_fraction, random_state)
@@ -252,20 +255,26 @@ class BaseGAMO(BaseEstimator):
                     self.classes_[y[held_out]],
                     _at(sample_weight, held_out),
                 )
-            self._play(game, watcher, watcher.X if watcher else X_train)
+            callbacks = self._make_callbacks(as_outside)
+            X_checked = watcher.X if watcher else X_train
+            self._play(game, watcher, callbacks, X_checked)
             self._keep(game, X_train)
             self._members = np.arange(len(y))[train][game.members.numpy()]
             self._n_samples = len(y)
         self._random_state = random_state
 
     def _users_rng(self, rng):
-        """torch's process-wide RNG from `rng`, where users' networks may draw."""
+        """torch's process-wide RNG from `rng`, where users' networks may draw.
+
+        It gives a context in which that RNG is the user's again.
+        """
         users_own = any(callable(getattr(self, name)) for name in NETWORKS)
-        return process_rng(rng) if users_own else nullcontext()
+        return process_rng(rng) if users_own else nullcontext(nullcontext)
 
     def _check_parameters(self, X, image_shape):
         """What the constraints cannot tell; sets what follows from them."""
         check_builders(self)
+        check_callbacks(self.callbacks)
         hidden_sizes(self.hidden_layer_sizes, X.shape[1])
         self._image_shape = check_image_shape(image_shape, X.shape[1])
         self.device_ = own_device(resolve_device(self.device))
@@ -386,7 +395,22 @@ class BaseGAMO(BaseEstimator):
         patience = self.n_iter_no_change
         return Watcher(current, self.scoring, X, y, patience, sample_weight)
 
-    def _play(self, game, watcher, X):
+    def _make_callbacks(self, as_outside):
+        """Those of the user, who are to reach M's probabilities but not the rest."""
+        if not self.callbacks:
+            return None
+        return Callbacks(
+            self.callbacks,
+            self.classes_,
+            lambda X: self._current_probabilities(X),
+            as_outside,
+        )
+
+    def _current_probabilities(self, X):
+        """M's, as it stands, for rows as `fit` takes them."""
+        return self._probabilities(self._check_rows(X))
+
+    def _play(self, game, watcher, callbacks, X):
         """Play the game to its end, or to where somebody ends it."""
         limit = self.max_iter * game.rounds_per_epoch
         if self.verbose > 1:
@@ -403,7 +427,7 @@ class BaseGAMO(BaseEstimator):
             )
             self.history_ = training.history
             with progress(training, self.verbose) as report:
-                training.play([report] + ([watcher] if watcher else []))
+                training.play(list(filter(None, (report, watcher, callbacks))))
         self.n_iter_ = len(self.history_)
         self.n_rounds_ = training.n_played
         if stops.interrupted:

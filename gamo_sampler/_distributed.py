@@ -18,7 +18,8 @@ from joblib.parallel import get_active_backend
 from torch import nn
 
 N_COMPARED = 256
-OWN_PARAMETERS = {"verbose", "device"}  # which a process may have to itself
+# Which a process may have to itself: who ends training ends it for all.
+OWN_PARAMETERS = {"callbacks", "device", "max_time", "verbose"}
 LONGEST_WAIT = timedelta(minutes=5)  # for the other processes to come to a fit
 BATCH_STATISTICS = (
     nn.BatchNorm1d,

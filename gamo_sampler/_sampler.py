@@ -224,6 +224,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         validation_fraction=0.1,
         n_iter_no_change=10,
         scoring=None,
+        callbacks=None,
         verbose=0,
         random_state=None,
         device="auto",
@@ -267,6 +268,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             validation_fraction=validation_fraction,
             n_iter_no_change=n_iter_no_change,
             scoring=scoring,
+            callbacks=callbacks,
             verbose=verbose,
             random_state=random_state,
             device=device,
@@ -673,6 +675,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         rows, labels, image_shape = self._check_X_y(X, y)
         groups = None if groups is None else self._check_groups(groups, labels)
         self._table, self._all_withdrawn = None, False
+        self._learns_from_table = isinstance(rows, Table | SparseTable)
         wanted = self.sampling_strategy_
         warn_of_balance(self.sampling_strategy, wanted, stacklevel=5)
         targets = self._targets()
@@ -684,7 +687,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             sizes = self._lots.sizes.tolist()
             warn_of_copies(self._generated_classes(), sizes, wanted, stacklevel=5)
             warn_of_alone(self._lots, stacklevel=5)
-        if not isinstance(rows, Table | SparseTable):
+        if not self._learns_from_table:
             X = container(X, rows)
         elif self._pool is not None:
             self._table = rows.take(self._members)
@@ -701,6 +704,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             return super()._check_rows(X)
         validate_data(self, X, reset=False, skip_check_array=True)
         return X
+
+    def _current_probabilities(self, X):
+        if self._learns_from_table:
+            raise ValueError(
+                "A callback's predict_proba takes rows of numbers, but the sampler "
+                "learns from columns of other kinds, or from sparse rows."
+            )
+        return super()._current_probabilities(X)
 
     def _features(self, rows):
         """F(x) of the rows, in blocks."""
