@@ -7,7 +7,6 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from imblearn.utils import check_sampling_strategy
 from scipy.sparse import csr_array, get_index_dtype, vstack
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
@@ -24,8 +23,10 @@ from ._game import SCHEDULES, Game, exponential_average, make_player
 from ._images import as_read, check_image_shape
 from ._lazy import check_rows, subset
 from ._limits import Limits
+from ._listeners import Callbacks, check_callbacks, progress
 from ._losses import CRITERIA, DECEPTIONS
 from ._networks import ConvexGenerator
+from ._stops import Stops, warn_of_interruption
 from ._torch import (
     Rows,
     Scaling,
@@ -37,7 +38,7 @@ from ._torch import (
     run_generator,
     workspace,
 )
-from ._training import Training, progress
+from ._training import Training
 from ._warn import warn
 from ._watch import (
     Current,
@@ -49,69 +50,6 @@ from ._watch import (
 from .exceptions import TrainingWarning
 
 CHUNK_VALUES = 2**18
-
-
-def rows_to_generate(strategy, y):
-    """Rows to generate per label, by imbalanced-learn's rules but for floats.
-
-    A float f raises every class below round(f * largest) to that size, for two
-    classes or more.
-    """
-    if isinstance(strategy, Real):
-        labels, counts = np.unique(y, return_counts=True)
-        size = round(strategy * counts.max())
-        if size < counts.min():
-            raise ValueError(
-                f"sampling_strategy={strategy} asks for {size} rows per class, but "
-                f"the smallest class has {counts.min()} already. Raise it above "
-                f"{counts.min() / counts.max():.3g}."
-            )
-        strategy = dict(zip(labels, np.maximum(counts, size), strict=True))
-    if callable(strategy):
-        strategy = strategy(y)
-    if not isinstance(strategy, str):
-        strategy = _check_targets(strategy)
-    return dict(check_sampling_strategy(strategy, y, "over-sampling"))
-
-
-def warn_of_balance(strategy, targets):
-    """Say so where no class is to be generated."""
-    if not any(targets.values()):
-        warn(
-            "No class is below the size that sampling_strategy="
-            f"{strategy!r} asks for: nothing is generated."
-        )
-
-
-def warn_of_copies(labels, sizes, targets):
-    """Say so where a class to be generated has one row alone."""
-    for label, size in zip(labels, sizes, strict=True):
-        if size == 1:
-            warn(
-                f"Class {label} has one row to learn from: its "
-                f"{targets.get(label, 0)} generated rows are copies."
-            )
-
-
-def warn_of_alone(lots):
-    """Say so where rows have no other row of their class in their group."""
-    n_alone = int((lots.cells == 1).sum() - (lots.sizes == 1).sum())
-    if n_alone:
-        warn(
-            f"{n_alone} of the {int(lots.sizes.sum())} rows to learn from are alone in "
-            "their class and group: rows generated from them are copies."
-        )
-
-
-def _check_targets(strategy):
-    if not isinstance(strategy, Mapping) or not all(
-        isinstance(n, Integral) for n in strategy.values()
-    ):
-        raise ValueError(
-            "sampling_strategy must give integers by class label, "
-            f"{{label: number of rows}}, got {strategy!r}."
-        )
-    return dict(strategy)
 
 
 class BaseGAMO(BaseEstimator):
@@ -157,6 +95,7 @@ class BaseGAMO(BaseEstimator):
             Interval(Integral, 1, None, closed="left"),
             None,
         ],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "rounds_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -168,6 +107,7 @@ class BaseGAMO(BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "callbacks": [list, tuple, None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "device": [str, torch.device],
@@ -199,6 +139,7 @@ class BaseGAMO(BaseEstimator):
         hidden_layer_sizes="auto",
         max_iter=100,
         max_rounds="auto",
+        max_time=None,
         rounds_per_epoch=None,
         batch_size=32,
         learning_rate=1e-3,
@@ -210,6 +151,7 @@ class BaseGAMO(BaseEstimator):
         validation_fraction=0.1,
         n_iter_no_change=10,
         scoring=None,
+        callbacks=None,
         verbose=0,
         random_state=None,
         device="auto",
@@ -237,6 +179,7 @@ class BaseGAMO(BaseEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.max_iter = max_iter
         self.max_rounds = max_rounds
+        self.max_time = max_time
         self.rounds_per_epoch = rounds_per_epoch
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -248,6 +191,7 @@ class BaseGAMO(BaseEstimator):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.scoring = scoring
+        self.callbacks = callbacks
         self.verbose = verbose
         self.random_state = random_state
         self.device = device
@@ -285,7 +229,7 @@ class BaseGAMO(BaseEstimator):
         given = self.get_params(deep=False) | {"sampling_strategy": targets}
         given |= {"y": y, "sample_weight": sample_weight, "groups": groups}
         group.check_same(X, rng, **given)
-        with workspace(), self._users_rng(rng):
+        with workspace(), self._users_rng(rng) as as_outside:
             train, held_out = slice(None), None
             if self.early_stopping and len(self.classes_) > 1:
                 held_out = hold_out(y, self.validation_fraction, random_state)
@@ -312,20 +256,25 @@ class BaseGAMO(BaseEstimator):
                     self.classes_[y[held_out]],
                     _at(sample_weight, held_out),
                 )
-            self._play(game, watcher)
+            callbacks = self._make_callbacks(as_outside)
+            self._play(game, watcher, callbacks)
             self._keep(game, X_train)
             self._members = np.arange(len(y))[train][game.members.numpy()]
             self._n_samples = len(y)
         self._random_state = random_state
 
     def _users_rng(self, rng):
-        """torch's process-wide RNG from `rng`, where users' networks may draw."""
+        """torch's process-wide RNG from `rng`, where users' networks may draw.
+
+        It gives a context in which that RNG is the user's again.
+        """
         users_own = any(callable(getattr(self, name)) for name in NETWORKS)
-        return process_rng(rng) if users_own else nullcontext()
+        return process_rng(rng) if users_own else nullcontext(nullcontext)
 
     def _check_parameters(self, X, image_shape):
         """What the constraints cannot tell; sets what follows from them."""
         check_builders(self)
+        check_callbacks(self.callbacks)
         hidden_sizes(self.hidden_layer_sizes, X.shape[1])
         self._image_shape = check_image_shape(image_shape, X.shape[1])
         self.device_ = own_device(resolve_device(self.device))
@@ -445,22 +394,42 @@ class BaseGAMO(BaseEstimator):
         patience = self.n_iter_no_change
         return Watcher(current, self.scoring, X, y, patience, sample_weight)
 
-    def _play(self, game, watcher):
+    def _make_callbacks(self, as_outside):
+        """Those of the user, who are to reach M's probabilities but not the rest."""
+        if not self.callbacks:
+            return None
+        return Callbacks(
+            self.callbacks,
+            self.classes_,
+            lambda X: self._current_probabilities(X),
+            as_outside,
+        )
+
+    def _current_probabilities(self, X):
+        """M's, as it stands, for rows as `fit` takes them."""
+        return self._probabilities(self._check_rows(X))
+
+    def _play(self, game, watcher, callbacks):
         """Play the game to its end, or to where somebody ends it."""
         limit = self.max_iter * game.rounds_per_epoch
-        training = Training(
-            game,
-            self._networks(),
-            self.learning_rate,
-            min(limit, self._round_limit() or limit),
-            watcher,
-        )
-        self.history_ = training.history
         if self.verbose > 1:
             print(self._memory(game))
-        with progress(training, self.verbose) as report:
-            training.play([report] + ([watcher] if watcher else []))
+        with Stops(self.max_time) as stops:
+            training = Training(
+                game,
+                self._networks(),
+                self.learning_rate,
+                min(limit, self._round_limit() or limit),
+                watcher,
+                stops,
+            )
+            self.history_ = training.history
+            with progress(training, self.verbose) as report:
+                training.play(list(filter(None, (report, watcher, callbacks))))
         self.n_iter_ = len(self.history_)
+        self.n_rounds_ = training.n_played
+        if stops.interrupted:
+            warn_of_interruption(self.n_iter_, watcher)
         for message in diagnose(self._outcome(training)):
             warn(message, TrainingWarning)
 
@@ -522,7 +491,7 @@ class BaseGAMO(BaseEstimator):
         self._check_parameters(X, image_shape)
         self.classes_ = np.unique(y)
         self.history_ = []
-        self.n_iter_ = 0
+        self.n_iter_ = self.n_rounds_ = 0
         for name in NETWORKS:
             setattr(self, f"{name}_", None)
         self._pool = None

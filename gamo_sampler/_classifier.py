@@ -6,11 +6,12 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from ._base import BaseGAMO, rows_to_generate
+from ._base import BaseGAMO
 from ._docs import documented
 from ._images import as_read
 from ._lazy import check_rows, in_memory, subset
 from ._priors import change_prior, check_prior
+from ._strategy import rows_to_generate
 
 
 @documented(none=" None trains M alone, the paper's CN.")
@@ -43,7 +44,9 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where X was a frame with names.
     n_iter_ : int
-        Number of epochs played.
+        Number of epochs played, the last of which `max_time` or Ctrl-C may have ended.
+    n_rounds_ : int
+        Number of rounds played in them.
     history_ : list of dict
         Per epoch: `epoch`; the mean losses `m_real`, `m_generated`, `d_real`,
         `d_generated`, `g_m` (G's at M), `g_d` (G's at D) and `f`, those of the

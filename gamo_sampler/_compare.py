@@ -25,8 +25,8 @@ from sklearn.utils import (
     column_or_1d,
 )
 from sklearn.utils.multiclass import check_classification_targets
-from tqdm.auto import tqdm
 
+from ._bar import tqdm
 from ._columns import as_floats, categorical_mask, is_frame, is_missing
 from ._contenders import CONTENDERS, Task, left_out
 from ._torch import private_random_state

@@ -18,7 +18,8 @@ from joblib.parallel import get_active_backend
 from torch import nn
 
 N_COMPARED = 256
-OWN_PARAMETERS = {"verbose", "device"}  # which a process may have to itself
+# Which a process may have to itself: who ends training ends it for all.
+OWN_PARAMETERS = {"callbacks", "device", "max_time", "verbose"}
 LONGEST_WAIT = timedelta(minutes=5)  # for the other processes to come to a fit
 BATCH_STATISTICS = (
     nn.BatchNorm1d,
@@ -127,6 +128,9 @@ class Alone:
     def first(self, numbers):
         return numbers
 
+    def any(self, is_so):
+        return is_so
+
     def check_same(self, X, rng, **given):
         pass
 
@@ -200,6 +204,11 @@ class Group:
         numbers = torch.tensor(numbers, dtype=torch.float64, device=self.device)
         dist.broadcast(numbers, 0)
         return numbers.tolist()
+
+    def any(self, is_so):
+        """Whether it is so in any process."""
+        found = torch.tensor([float(is_so)], device=self.device)
+        return bool(self.sum(found))
 
     def check_same(self, X, rng, **given):
         """Refuse rows, seeds, or whatever else is given, where processes differ.

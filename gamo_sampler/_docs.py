@@ -93,6 +93,10 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         :class:`GAMOSampler` on rows themselves and with a `neighborhood`: there the
         generator starts from rows as good as SMOTE's, and a longer game gained
         nothing on tables.
+    max_time : float or None, default=None
+        Seconds after which training ends, counted from its first round and asked after
+        each one, of which there is one at least; of processes that share the fit,
+        after each epoch. None is no limit.
     rounds_per_epoch : int or None, default=None
         Rounds of an epoch, u and v of Algorithm 1: F where there is one learns on so
         many minibatches, then the game on F(X) has so many rounds. None is
@@ -124,9 +128,15 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
     scoring : str, callable or None, default=None
         A scikit-learn scorer. None is minus the log-loss with all classes weighing
         the same. Only used with `early_stopping`.
+    callbacks : list of callable, default=None
+        Called after every epoch with a read-only view: `epoch`, its `record` of
+        `history_`, the `history` so far, `classes`, and ``predict_proba(X)`` of the
+        classifier as it stands. One that returns True ends training. What one raises
+        ends it too, and leaves the estimator unfitted.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints the memory that a minibatch takes,
-        then a line per epoch.
+        0 is silent. 1 shows a progress bar: the mean loss of each player and, with
+        `early_stopping`, GM, the geometric mean of the recalls. 2 prints the memory
+        that a minibatch takes, then a line per epoch.
     random_state : int, RandomState instance or None, default=None
         Seeds all draws. The same seed gives the same bits on a CPU with the same
         number of torch threads. None takes a fresh seed each time, and leaves

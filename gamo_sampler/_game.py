@@ -25,6 +25,11 @@ from ._torch import block_size, upload
 LOSSES = ("f", "m_real", "m_generated", "d_real", "d_generated", "g_m", "g_d")
 
 
+def never():
+    """That nothing ends the game before its last round."""
+    return False
+
+
 class Player:
     """A network and its optimiser: `train()`, a loss, then `step(loss)`.
 
@@ -424,9 +429,11 @@ class Game:
         for player in self.players().values():
             player.set_learning_rate(learning_rate)
 
-    def epoch(self, n_rounds):
+    def epoch(self, n_rounds, enough=never):
         """Play `n_rounds`, and return their mean losses by name.
 
+        After each round, and each of F's minibatches, `enough()` tells whether to leave
+        it at that; there is one at least. `n_played` is the number of rounds then.
         `failed` is None, or the first thing in the epoch that was not finite: the
         name of a loss, or "rows".
         """
@@ -434,27 +441,33 @@ class Game:
         losses = {}
         if self.F and self.F.parameters:  # lines 2 to 5
             batches = self.rows.ahead(self.batches(n_rounds))
-            losses |= self._mean(self._f_batch(index) for index in batches)
+            losses |= self._mean((self._f_batch(i) for i in batches), enough)
             self.look()
         if not self.sees_clearly():
             self.failed = "f"
             return {"f": float("nan")}
         batches = self.rows.ahead(self.batches(n_rounds))
         rounds = (self.play(self.draw_round(index)) for index in batches)
-        return losses | self._mean(rounds)
+        return losses | self._mean(rounds, enough)
 
     def _f_batch(self, index):
         index = index[self.group.own(self.batch_size)]
         return self.f_step(self.rows[index], *self.labels_of(index), self.draw_mix())
 
-    def _mean(self, records):
-        """Means of the losses by name over records of pairs, fetched once."""
+    def _mean(self, records, enough):
+        """Means of the losses by name over records of pairs, fetched once.
+
+        Records are made as they are asked for, until there are enough.
+        """
         total, finite, count = 0, 0, 0
         for record in records:
             values = torch.stack([value for _, value in record])
             total = total + values
             finite = finite + values.isfinite()
             count += 1
+            if enough():
+                break
+        self.n_played = count
         means = self.group.sum(torch.stack([total / count, finite]))
         means, finite = means.tolist()
         names = [name for name, _ in record]

@@ -12,9 +12,8 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from tqdm.auto import tqdm
 
-from ._base import warn_of_balance, warn_of_copies
+from ._bar import tqdm
 from ._frames import fill
 from ._game import Player
 from ._images import as_rows
@@ -23,6 +22,7 @@ from ._losses import divergence, reconstruction_loss
 from ._networks import ConvexGenerator, Inverse, conv_pixels, mlp
 from ._oversampler import NewRowsSampler
 from ._provenance import ProvenanceMixin, heaviest
+from ._strategy import warn_of_balance, warn_of_copies
 from ._torch import (
     Rows,
     block_size,

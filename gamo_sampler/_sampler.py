@@ -23,13 +23,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from ._audit import Audit, audit_class
-from ._base import (
-    BaseGAMO,
-    rows_to_generate,
-    warn_of_alone,
-    warn_of_balance,
-    warn_of_copies,
-)
+from ._base import BaseGAMO
 from ._columns import (
     categorical_mask,
     is_frame,
@@ -56,6 +50,12 @@ from ._images import as_read
 from ._lazy import check_rows, in_memory, is_lazy
 from ._provenance import ProvenanceMixin
 from ._recipe import Recipe
+from ._strategy import (
+    rows_to_generate,
+    warn_of_alone,
+    warn_of_balance,
+    warn_of_copies,
+)
 from ._tables import (
     CHOICES,
     SparseTable,
@@ -131,7 +131,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     recipe_ : Recipe
         The same, to be saved without the data and applied to them again.
     n_iter_ : int
-        Number of epochs played.
+        Number of epochs played, the last of which `max_time` or Ctrl-C may have ended.
+    n_rounds_ : int
+        Number of rounds played in them.
     history_ : list of dict
         Mean losses per epoch, as in :class:`GAMOClassifier`.
     classifier_, generator_, discriminator_, feature_extractor_ : torch.nn.Module
@@ -210,6 +212,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         hidden_layer_sizes="auto",
         max_iter=100,
         max_rounds="auto",
+        max_time=None,
         rounds_per_epoch=None,
         batch_size=32,
         learning_rate=1e-3,
@@ -221,6 +224,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         validation_fraction=0.1,
         n_iter_no_change=10,
         scoring=None,
+        callbacks=None,
         verbose=0,
         random_state=None,
         device="auto",
@@ -252,6 +256,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             hidden_layer_sizes=hidden_layer_sizes,
             max_iter=max_iter,
             max_rounds=max_rounds,
+            max_time=max_time,
             rounds_per_epoch=rounds_per_epoch,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -263,6 +268,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             validation_fraction=validation_fraction,
             n_iter_no_change=n_iter_no_change,
             scoring=scoring,
+            callbacks=callbacks,
             verbose=verbose,
             random_state=random_state,
             device=device,
@@ -669,6 +675,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         rows, labels, image_shape = self._check_X_y(X, y)
         groups = None if groups is None else self._check_groups(groups, labels)
         self._table, self._all_withdrawn = None, False
+        self._learns_from_table = isinstance(rows, Table | SparseTable)
         wanted = self.sampling_strategy_
         warn_of_balance(self.sampling_strategy, wanted)
         targets = self._targets()
@@ -680,7 +687,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             sizes = self._lots.sizes.tolist()
             warn_of_copies(self._generated_classes(), sizes, wanted)
             warn_of_alone(self._lots)
-        if not isinstance(rows, Table | SparseTable):
+        if not self._learns_from_table:
             X = container(X, rows)
         elif self._pool is not None:
             self._table = rows.take(self._members)
@@ -697,6 +704,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             return super()._check_rows(X)
         validate_data(self, X, reset=False, skip_check_array=True)
         return X
+
+    def _current_probabilities(self, X):
+        if self._learns_from_table:
+            raise ValueError(
+                "A callback's predict_proba takes rows of numbers, but the sampler "
+                "learns from columns of other kinds, or from sparse rows."
+            )
+        return super()._current_probabilities(X)
 
     def _features(self, rows):
         """F(x) of the rows, in blocks."""

@@ -82,22 +82,51 @@ def workspace():
         yield
 
 
+class ProcessRNG:
+    """torch's process-wide random states, put aside to come back."""
+
+    def __init__(self):
+        self.aside = self._states()
+
+    def swap(self):
+        """Exchange those that are in place with those put aside."""
+        cpu, cuda, mps = self.aside
+        self.aside = self._states()
+        torch.set_rng_state(cpu)
+        torch.cuda.set_rng_state_all(cuda)
+        if mps is not None:
+            torch.mps.set_rng_state(mps)
+
+    @contextmanager
+    def back(self):
+        """Those put aside, for a block."""
+        self.swap()
+        try:
+            yield
+        finally:
+            self.swap()
+
+    def _states(self):
+        mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+        return torch.get_rng_state(), torch.cuda.get_rng_state_all(), mps
+
+
 @contextmanager
 def process_rng(rng):
     """Seed torch's process-wide RNG from `rng` for a block, and put it back after.
 
     Only networks made by users draw from it, and as all threads share it, one
-    fit at a time does. Must not be entered inside a generator function.
+    fit at a time does. Must not be entered inside a generator function. Gives a context
+    in which it is as it was outside the block.
     """
     seed = int(torch.randint(2**31 - 1, (), generator=rng))
-    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
-    with _process_rng, torch.random.fork_rng(range(torch.cuda.device_count())):
+    with _process_rng:
+        outside = ProcessRNG()
         torch.manual_seed(seed)
         try:
-            yield
+            yield outside.back
         finally:
-            if mps is not None:
-                torch.mps.set_rng_state(mps)
+            outside.swap()
 
 
 @dataclass

@@ -1,12 +1,10 @@
 """A game played epoch by epoch: its history, its failures, and those who follow it."""
 
 import copy
-from contextlib import contextmanager
 
 import torch
-from tqdm.auto import tqdm
 
-from ._game import LOSSES
+from ._game import never
 from ._health import Health
 from ._warn import warn
 from ._watch import check_losses, check_weights
@@ -14,23 +12,27 @@ from .exceptions import NotFiniteError
 
 RETRIES = 3
 SLOWER = 0.1
-SHOWN = {*LOSSES, "validation_score", "validation_gm"}
 
 
 class Training:
     """A game of `n_rounds` with the networks that it trains, by parameter name.
 
-    `history` has a record per epoch.
+    `history` has a record per epoch. It ends early where `enough()`, asked after each
+    round, says so; processes that share it ask after epochs.
     """
 
-    def __init__(self, game, networks, learning_rate, n_rounds, watcher=None):
+    def __init__(
+        self, game, networks, learning_rate, n_rounds, watcher=None, enough=never
+    ):
         self.game = game
         self.networks = networks
         self.learning_rate = learning_rate
         self.n_rounds = n_rounds
         self.watcher = watcher
+        self.enough = enough
         self.health = Health(game, networks["classifier"])
         self.history = []
+        self.n_played = 0
         self.retries = 0
 
     @property
@@ -42,10 +44,10 @@ class Training:
 
         The best weights are those that stay, where there is a watcher.
         """
-        while len(self.history) < self.n_epochs:
+        while self.n_played < self.n_rounds:
             self.history.append(self.next_record())
             answers = [listener(self) for listener in listeners]  # all are called
-            if any(answers):
+            if self.game.group.any(any(answers) or self.enough()):
                 break
         if self.watcher:
             self.keep(self.watcher.best)
@@ -67,13 +69,16 @@ class Training:
 
     def attempt(self):
         epoch = len(self.history) + 1
-        played = self.game.rounds_per_epoch * len(self.history)
-        n_rounds = min(self.game.rounds_per_epoch, self.n_rounds - played)
-        losses = self.game.epoch(n_rounds)
+        n_rounds = min(self.game.rounds_per_epoch, self.n_rounds - self.n_played)
+        # Processes have to play the same rounds, but their clocks differ.
+        enough = self.enough if self.game.group.size == 1 else never
+        losses = self.game.epoch(n_rounds, enough)
         check_losses(losses, self.game.failed, epoch)
         check_weights(self.networks, epoch)
         measures = self.health.measure(epoch)
-        return {"epoch": epoch, **losses, **measures, **self.scores(epoch)}
+        record = {"epoch": epoch, **losses, **measures, **self.scores(epoch)}
+        self.n_played += self.game.n_played
+        return record
 
     def scores(self, epoch):
         """The first process's: all have to stop at the same epoch."""
@@ -110,21 +115,3 @@ def copied(state):
     if isinstance(state, dict):
         return {key: copied(value) for key, value in state.items()}
     return state.clone() if isinstance(state, torch.Tensor) else copy.deepcopy(state)
-
-
-@contextmanager
-def progress(training, verbose):
-    """A listener that shows each epoch: 1 by a bar, 2 and more by a line."""
-    with tqdm(total=training.n_epochs, unit="epoch", disable=verbose != 1) as bar:
-
-        def report(training):
-            *_, record = training.history
-            shown = {k: v for k, v in record.items() if k in SHOWN}
-            shown["least recall"] = min(record["recall"])
-            bar.set_postfix({k: f"{v:.3g}" for k, v in shown.items()})
-            bar.update()
-            if verbose > 1:
-                shown = {"epoch": record["epoch"], **shown}
-                print(", ".join(f"{name} {v:.4g}" for name, v in shown.items()))
-
-        yield report

@@ -193,6 +193,13 @@ def what_else(rank):
         "failure": refusal(failing, X, y),
         "fresh": fresh.predict_proba(X).tolist(),
     }
+    found["ends"] = [
+        (model.n_iter_, model.n_rounds_)
+        for model in (
+            ended(callbacks=[lambda view: rank == 1 and view.epoch == 2]),
+            ended(max_time=[None, 1e-9][rank]),
+        )
+    ]
     for name, values in DIFFERENT.items():
         own = clone(classifier).set_params(**{name: values[rank]})
         found[name] = refusal(own, X, y)
@@ -200,6 +207,12 @@ def what_else(rank):
         with parallel_config("threading", n_jobs=n_jobs):
             found[f"search of {n_jobs}"] = cross_validated()
     return found | {"group": dist.is_initialized()}
+
+
+def ended(**parameters):
+    """A fit of five epochs that something ends in one process."""
+    model = GAMOClassifier(max_iter=5, rounds_per_epoch=3, **SMALL)
+    return model.set_params(**parameters).fit(*table())
 
 
 def cross_validated():

@@ -351,22 +351,6 @@ def test_pickle_and_clone(table):
     assert clone(model).get_params() == model.get_params()
 
 
-def test_verbose(table, capsys):
-    fitted(table)
-    assert capsys.readouterr() == ("", "")
-    fitted(table, verbose=1)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "3/3" in err
-    fitted(table, verbose=2)
-    out, err = capsys.readouterr()
-    memory, *epochs = out.splitlines()
-    assert memory.startswith("memory: ")
-    assert len(epochs) == 3
-    assert epochs[0].startswith("epoch 1, m_real ")
-    assert err == ""
-
-
 def test_measuring_the_memory_changes_nothing(table):
     class AlwaysDropout(torch.nn.Module):
         def forward(self, x):

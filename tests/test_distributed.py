@@ -169,6 +169,11 @@ def test_a_fit_that_fails_fails_in_all_as_in_one(what_else):
     assert [found["failure"] for found in what_else] == [one, one]
 
 
+def test_what_ends_one_process_ends_all_after_the_epoch(what_else):
+    for found in what_else:
+        assert found["ends"] == [[2, 6], [1, 3]]
+
+
 def test_fits_of_a_search_are_shared_but_not_those_of_a_parallel_one(what_else):
     scores, in_group = cross_validated()
     assert in_group == [False, False]

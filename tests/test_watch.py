@@ -288,9 +288,9 @@ def test_held_out_rows_do_not_change_the_weight_of_generated_rows(monkeypatch):
     seen = []
     epoch = Game.epoch
 
-    def spy(game, n_rounds):
+    def spy(game, *arguments):
         seen.append(game.generated_weight)
-        return epoch(game, n_rounds)
+        return epoch(game, *arguments)
 
     monkeypatch.setattr(Game, "epoch", spy)
     model = GAMOClassifier(max_iter=1, random_state=0)

@@ -13,10 +13,11 @@ from sklearn.utils import (
 from sklearn.utils.validation import check_is_fitted
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .._base import BaseGAMO, rows_to_generate
+from .._base import BaseGAMO
 from .._gamo2pix import GAMO2Pix
 from .._images import as_read
 from .._lazy import ChunkedRows, check_rows, in_memory, is_lazy, lazy_rows
+from .._strategy import rows_to_generate
 from .._torch import private_random_state
 
 BATCHES_AT_ONCE = 16
