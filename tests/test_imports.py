@@ -67,6 +67,7 @@ ALLOWED = {
     "_losses": set(),
     "_networks": {"_losses"},
     "_oversampler": {"_frames", "_images"},
+    "_persistence": set(),
     "_priors": set(),
     "_provenance": {"_columns"},
     "_published": set(),
