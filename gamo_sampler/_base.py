@@ -1,5 +1,6 @@
 """What both estimators share: parameters, networks, and a game watched to its end."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -19,6 +20,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch.optim.swa_utils import AveragedModel
 
 from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
+from ._checkpoint import Checkpoint, NoCheckpoint, digests
 from ._distributed import ALONE, own_device, shared_fit
 from ._frames import stacked
 from ._game import SCHEDULES, Game, exponential_average, make_player
@@ -170,6 +172,9 @@ class BaseGAMO(BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_interval": [Interval(Integral, 1, None, closed="left")],
+        "resume": ["boolean"],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "device": [str, torch.device],
@@ -212,6 +217,9 @@ class BaseGAMO(BaseEstimator):
         validation_fraction=0.1,
         n_iter_no_change=10,
         scoring=None,
+        checkpoint=None,
+        checkpoint_interval=10,
+        resume=False,
         verbose=0,
         random_state=None,
         device="auto",
@@ -250,6 +258,9 @@ class BaseGAMO(BaseEstimator):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.scoring = scoring
+        self.checkpoint = checkpoint
+        self.checkpoint_interval = checkpoint_interval
+        self.resume = resume
         self.verbose = verbose
         self.random_state = random_state
         self.device = device
@@ -282,12 +293,14 @@ class BaseGAMO(BaseEstimator):
 
     def _fit_in(self, group, X, y, targets, sample_weight, groups):
         """The fit of this process within the group; y are class indices."""
-        random_state = private_random_state(group.seed(self.random_state))
-        rng = run_generator(random_state)
         given = self.get_params(deep=False) | {"sampling_strategy": targets}
         given |= {"y": y, "sample_weight": sample_weight, "groups": groups}
+        checkpoint = self._open_checkpoint(X, given)
+        random_state = private_random_state(checkpoint.seed(self.random_state, group))
+        rng = run_generator(random_state)
+        given["checkpoint"] = checkpoint.found and checkpoint.found[0]
         group.check_same(X, rng, **given)
-        with workspace(), self._users_rng(rng):
+        with workspace(), self._users_rng(rng) as users_rng:
             train, held_out = slice(None), None
             if self.early_stopping and len(self.classes_) > 1:
                 held_out = hold_out(y, self.validation_fraction, random_state)
@@ -314,7 +327,9 @@ class BaseGAMO(BaseEstimator):
                     self.classes_[y[held_out]],
                     _at(sample_weight, held_out),
                 )
-            self._play(game, watcher, watcher.X if watcher else X_train)
+            training = self._training(game, users_rng, watcher, X_train)
+            checkpoint.begin(training)
+            self._play(training, checkpoint)
             self._keep(game, X_train)
             self._members = np.arange(len(y))[train][game.members.numpy()]
             self._n_samples = len(y)
@@ -331,6 +346,8 @@ class BaseGAMO(BaseEstimator):
         hidden_sizes(self.hidden_layer_sizes, X.shape[1])
         self._image_shape = check_image_shape(image_shape, X.shape[1])
         self.device_ = own_device(resolve_device(self.device))
+        if self.resume and self.checkpoint is None:
+            raise ValueError("resume=True needs a checkpoint, the file to go on from.")
 
     def _limits(self):
         return Limits(self.max_sources, self.max_weight, self.min_sources)
@@ -448,23 +465,41 @@ class BaseGAMO(BaseEstimator):
         patience = self.n_iter_no_change
         return Watcher(current, self.scoring, X, y, patience, sample_weight)
 
-    def _play(self, game, watcher, X):
-        """Play the game to its end, or to where somebody ends it."""
+    def _training(self, game, users_rng, watcher, X):
         limit = self.max_iter * game.rounds_per_epoch
-        training = Training(
+        return Training(
             game,
             self._networks(),
             self.learning_rate,
             min(limit, self._round_limit() or limit),
-            partial(self._check_outputs, X),
+            partial(self._check_outputs, watcher.X if watcher else X),
             watcher,
+            users_rng,
         )
+
+    def _play(self, training, checkpoint):
+        """Play the game to its end, or to where somebody ends it."""
         self.history_ = training.history
         if self.verbose > 1:
-            print(self._memory(game))
+            print(self._memory(training.game))
+        if self.verbose and self.resume:
+            print(f"{len(self.history_)} epochs are taken from {self.checkpoint}")
+        watchers = [training.watcher] if training.watcher else []
         with progress(training, self.verbose) as report:
-            training.play([report] + ([watcher] if watcher else []))
+            training.play([report, *watchers], checkpoint)
         self.n_iter_ = len(self.history_)
+
+    def _open_checkpoint(self, X, given):
+        """The file of a fit to rows X, and to what else is given by name."""
+        if self.checkpoint is None:
+            return NoCheckpoint()
+        given = given | {"estimator": type(self).__name__, "classes": self.classes_}
+        checkpoint = Checkpoint(
+            self.checkpoint, self.checkpoint_interval, digests(X, given)
+        )
+        if self.resume:
+            checkpoint.read()
+        return checkpoint
 
     def _round_limit(self):
         """Greatest number of rounds, None for no limit."""

@@ -124,6 +124,18 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
     scoring : str, callable or None, default=None
         A scikit-learn scorer. None is minus the log-loss with all classes weighing
         the same. Only used with `early_stopping`.
+    checkpoint : str, path-like or None, default=None
+        A file to which the training is written, so that another `fit` can go on from
+        it: every `checkpoint_interval` epochs and at the end, whole or not at all. It
+        takes the place of what is there. X is read once more for it.
+    checkpoint_interval : int, default=10
+        Epochs from one writing of `checkpoint` to the next.
+    resume : bool, default=False
+        Whether to go on from `checkpoint`. On a CPU that gives the bits of a fit that
+        was not broken off. Where there is no such file, training starts from the
+        beginning; where it is damaged, or of other data or parameters, too, with a
+        warning that says which. `max_iter`, `max_rounds`, `verbose` and `device` may be
+        others, and so may `checkpoint_interval`.
     verbose : int, default=0
         0 is silent, 1 shows a progress bar, 2 prints the memory that a minibatch takes,
         then a line per epoch.

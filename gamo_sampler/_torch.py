@@ -86,6 +86,8 @@ def workspace():
 def process_rng(rng):
     """Seed torch's process-wide RNG from `rng` for a block, and put it back after.
 
+    Gives a `ProcessRNG`, which is for that block alone.
+
     Only networks made by users draw from it, and as all threads share it, one
     fit at a time does. Must not be entered inside a generator function.
     """
@@ -94,10 +96,23 @@ def process_rng(rng):
     with _process_rng, torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         try:
-            yield
+            yield ProcessRNG()
         finally:
             if mps is not None:
                 torch.mps.set_rng_state(mps)
+
+
+class ProcessRNG:
+    """The state of torch's process-wide RNG, on the CPU and on CUDA devices."""
+
+    def state(self):
+        return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+
+    def restore(self, state):
+        torch.set_rng_state(state["cpu"])
+        # There may be more or fewer devices than there were.
+        for i, own in enumerate(state["cuda"][: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(own, i)
 
 
 @dataclass

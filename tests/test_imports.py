@@ -21,6 +21,7 @@ ALLOWED = {
     "_audit": set(),
     "_base": {
         "_build",
+        "_checkpoint",
         "_distributed",
         "_frames",
         "_game",
@@ -34,6 +35,7 @@ ALLOWED = {
         "_watch",
     },
     "_build": {"_networks"},
+    "_checkpoint": {"_persistence", "_torch", "_version", "_warn"},
     "_classifier": {"_base", "_docs", "_images", "_lazy", "_priors"},
     "_cli": {"_compare", "_files", "_report", "_sampler"},
     "_columns": {"_frames"},
