@@ -483,7 +483,7 @@ class BaseGAMO(BaseEstimator):
         if self.verbose > 1:
             print(self._memory(training.game))
         if self.verbose and self.resume:
-            print(f"{len(self.history_)} epochs are taken from {self.checkpoint}")
+            print(f"Epochs taken from {self.checkpoint}: {len(self.history_)}")
         watchers = [training.watcher] if training.watcher else []
         with progress(training, self.verbose) as report:
             training.play([report, *watchers], checkpoint)
@@ -493,7 +493,8 @@ class BaseGAMO(BaseEstimator):
         """The file of a fit to rows X, and to what else is given by name."""
         if self.checkpoint is None:
             return NoCheckpoint()
-        given = given | {"estimator": type(self).__name__, "classes": self.classes_}
+        given = given | {"estimator": type(self).__name__}
+        given["y"] = [self.classes_, given["y"]]
         checkpoint = Checkpoint(
             self.checkpoint, self.checkpoint_interval, digests(X, given)
         )

@@ -401,10 +401,10 @@ def test_where_there_is_no_file_training_starts_in_silence(path):
 def test_verbose_tells_what_was_taken(path, capsys):
     goes_on = checkpointed(classifier(), path).set_params(resume=True, verbose=2)
     break_off(goes_on, rows, 3)
-    assert f"0 epochs are taken from {path}\n" in capsys.readouterr().out
+    assert f"Epochs taken from {path}: 0\n" in capsys.readouterr().out
     fitted(goes_on, rows)
     out = capsys.readouterr().out
-    assert f"2 epochs are taken from {path}\n" in out
+    assert f"Epochs taken from {path}: 2\n" in out
     assert "epoch 3, " in out
     assert "epoch 2, " not in out
 
@@ -478,12 +478,12 @@ def other_groups():
     ("estimator", "data", "other", "names"),
     [
         (quick(), rows, other_digit, "X"),
-        (quick(), rows, other_labels, "classes"),
+        (quick(), rows, other_labels, "y"),
         (quick(), weighted, other_weights, "X, y, sample_weight"),  # rows of 0
         (quick(), rows, images, "X, sampling_strategy, y"),
         (quick(sampler), grouped, other_groups, "groups"),
         (quick(sampler), rows, grouped, "groups"),
-        (quick(sampler, missing="propagate"), mixed, rows, "X, classes"),
+        (quick(sampler, missing="propagate"), mixed, rows, "X, y"),
     ],
 )
 def test_other_data_are_named(estimator, data, other, names, path):
@@ -518,7 +518,7 @@ def test_a_parameter_is_either_free_or_in_the_file(path):
     for estimator in (quick(), quick(sampler)):
         fitted(checkpointed(estimator, path), rows)
         run = read_file(path, KIND)[0]["run"]
-        more = {"X", "y", "classes", "sample_weight", "groups", "estimator", "version"}
+        more = {"X", "y", "sample_weight", "groups", "estimator", "version"}
         assert set(run) == (set(estimator.get_params()) | more) - FREE
 
 
