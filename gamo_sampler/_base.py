@@ -1,5 +1,6 @@
 """What both estimators share: parameters, networks, and a game watched to its end."""
 
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch.optim.swa_utils import AveragedModel
 
 from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
+from ._checkpoint import Checkpoint, NoCheckpoint, digests
 from ._diagnosis import Outcome, diagnose
 from ._distributed import ALONE, own_device, shared_fit
 from ._frames import stacked
@@ -108,6 +110,9 @@ class BaseGAMO(BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "callbacks": [list, tuple, None],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_interval": [Interval(Integral, 1, None, closed="left")],
+        "resume": ["boolean"],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "device": [str, torch.device],
@@ -152,6 +157,9 @@ class BaseGAMO(BaseEstimator):
         n_iter_no_change=10,
         scoring=None,
         callbacks=None,
+        checkpoint=None,
+        checkpoint_interval=10,
+        resume=False,
         verbose=0,
         random_state=None,
         device="auto",
@@ -192,6 +200,9 @@ class BaseGAMO(BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.scoring = scoring
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.checkpoint_interval = checkpoint_interval
+        self.resume = resume
         self.verbose = verbose
         self.random_state = random_state
         self.device = device
@@ -224,12 +235,14 @@ class BaseGAMO(BaseEstimator):
 
     def _fit_in(self, group, X, y, targets, sample_weight, groups):
         """The fit of this process within the group; y are class indices."""
-        random_state = private_random_state(group.seed(self.random_state))
-        rng = run_generator(random_state)
         given = self.get_params(deep=False) | {"sampling_strategy": targets}
         given |= {"y": y, "sample_weight": sample_weight, "groups": groups}
+        checkpoint = self._open_checkpoint(X, given)
+        random_state = private_random_state(checkpoint.seed(self.random_state, group))
+        rng = run_generator(random_state)
+        given["checkpoint"] = checkpoint.found and checkpoint.found[0]
         group.check_same(X, rng, **given)
-        with workspace(), self._users_rng(rng) as as_outside:
+        with workspace(), self._users_rng(rng) as users_rng:
             train, held_out = slice(None), None
             if self.early_stopping and len(self.classes_) > 1:
                 held_out = hold_out(y, self.validation_fraction, random_state)
@@ -256,20 +269,18 @@ class BaseGAMO(BaseEstimator):
                     self.classes_[y[held_out]],
                     _at(sample_weight, held_out),
                 )
-            callbacks = self._make_callbacks(as_outside)
-            self._play(game, watcher, callbacks)
+            training = self._training(game, users_rng, watcher)
+            checkpoint.begin(training)
+            self._play(training, checkpoint, self._make_callbacks(users_rng))
             self._keep(game, X_train)
             self._members = np.arange(len(y))[train][game.members.numpy()]
             self._n_samples = len(y)
         self._random_state = random_state
 
     def _users_rng(self, rng):
-        """torch's process-wide RNG from `rng`, where users' networks may draw.
-
-        It gives a context in which that RNG is the user's again.
-        """
+        """torch's process-wide RNG from `rng`, where users' networks may draw."""
         users_own = any(callable(getattr(self, name)) for name in NETWORKS)
-        return process_rng(rng) if users_own else nullcontext(nullcontext)
+        return process_rng(rng) if users_own else nullcontext()
 
     def _check_parameters(self, X, image_shape):
         """What the constraints cannot tell; sets what follows from them."""
@@ -278,6 +289,8 @@ class BaseGAMO(BaseEstimator):
         hidden_sizes(self.hidden_layer_sizes, X.shape[1])
         self._image_shape = check_image_shape(image_shape, X.shape[1])
         self.device_ = own_device(resolve_device(self.device))
+        if self.resume and self.checkpoint is None:
+            raise ValueError("resume=True needs a checkpoint, the file to go on from.")
 
     def _limits(self):
         return Limits(self.max_sources, self.max_weight, self.min_sources)
@@ -394,7 +407,7 @@ class BaseGAMO(BaseEstimator):
         patience = self.n_iter_no_change
         return Watcher(current, self.scoring, X, y, patience, sample_weight)
 
-    def _make_callbacks(self, as_outside):
+    def _make_callbacks(self, users_rng):
         """Those of the user, who are to reach M's probabilities but not the rest."""
         if not self.callbacks:
             return None
@@ -402,30 +415,38 @@ class BaseGAMO(BaseEstimator):
             self.callbacks,
             self.classes_,
             lambda X: self._current_probabilities(X),
-            as_outside,
+            users_rng.outside if users_rng else nullcontext,
         )
 
     def _current_probabilities(self, X):
         """M's, as it stands, for rows as `fit` takes them."""
         return self._probabilities(self._check_rows(X))
 
-    def _play(self, game, watcher, callbacks):
-        """Play the game to its end, or to where somebody ends it."""
+    def _training(self, game, users_rng, watcher):
         limit = self.max_iter * game.rounds_per_epoch
+        return Training(
+            game,
+            self._networks(),
+            self.learning_rate,
+            min(limit, self._round_limit() or limit),
+            watcher,
+            users_rng,
+        )
+
+    def _play(self, training, checkpoint, callbacks):
+        """Play the game to its end, or to where somebody ends it."""
+        self.history_ = training.history
+        watcher = training.watcher
         if self.verbose > 1:
-            print(self._memory(game))
-        with Stops(self.max_time) as stops:
-            training = Training(
-                game,
-                self._networks(),
-                self.learning_rate,
-                min(limit, self._round_limit() or limit),
-                watcher,
-                stops,
-            )
-            self.history_ = training.history
-            with progress(training, self.verbose) as report:
-                training.play(list(filter(None, (report, watcher, callbacks))))
+            print(self._memory(training.game))
+        if self.verbose and self.resume:
+            print(f"Epochs taken from {self.checkpoint}: {len(self.history_)}")
+        with (
+            Stops(self.max_time) as stops,
+            progress(training, self.verbose) as report,
+        ):
+            listeners = [f for f in (report, watcher, callbacks) if f]
+            training.play(listeners, checkpoint, stops)
         self.n_iter_ = len(self.history_)
         self.n_rounds_ = training.n_played
         if stops.interrupted:
@@ -446,6 +467,19 @@ class BaseGAMO(BaseEstimator):
             bounded=bool(self._limits()),
             held_out=watcher.found() if watcher else {},
         )
+
+    def _open_checkpoint(self, X, given):
+        """The file of a fit to rows X, and to what else is given by name."""
+        if self.checkpoint is None:
+            return NoCheckpoint()
+        given = given | {"estimator": type(self).__name__}
+        given["y"] = [self.classes_, given["y"]]
+        checkpoint = Checkpoint(
+            self.checkpoint, self.checkpoint_interval, digests(X, given)
+        )
+        if self.resume:
+            checkpoint.read()
+        return checkpoint
 
     def _round_limit(self):
         """Greatest number of rounds, None for no limit."""

@@ -102,6 +102,7 @@ def _await_all(store, rank, size):
 class Alone:
     """One process: every row is its own, and there is nobody to agree with."""
 
+    rank = 0
     size = 1
 
     def own(self, n):
@@ -123,7 +124,7 @@ class Alone:
         pass
 
     def seed(self, random_state):
-        return random_state
+        return fresh_seed() if random_state is None else random_state
 
     def first(self, numbers):
         return numbers
@@ -196,7 +197,7 @@ class Group:
         """`random_state`, or where it is None a fresh seed of the first process."""
         if random_state is not None:
             return random_state
-        [seed] = self.first([np.random.RandomState().randint(2**31 - 1)])
+        [seed] = self.first([fresh_seed()])
         return int(seed)
 
     def first(self, numbers):
@@ -247,6 +248,11 @@ class Group:
 
     def _bounds(self, n):
         return n * self.rank // self.size, n * (self.rank + 1) // self.size
+
+
+def fresh_seed():
+    """From the system: numpy's global state is left alone."""
+    return int(np.random.RandomState().randint(2**31 - 1))
 
 
 def _checksum(value):

@@ -133,6 +133,18 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         `history_`, the `history` so far, `classes`, and ``predict_proba(X)`` of the
         classifier as it stands. One that returns True ends training. What one raises
         ends it too, and leaves the estimator unfitted.
+    checkpoint : str, path-like or None, default=None
+        A file to which the training is written, so that another `fit` can go on from
+        it: every `checkpoint_interval` epochs and at the end, whole or not at all. It
+        takes the place of what is there. X is read once more for it.
+    checkpoint_interval : int, default=10
+        Epochs from one writing of `checkpoint` to the next.
+    resume : bool, default=False
+        Whether to go on from `checkpoint`. On a CPU that gives the bits of a fit that
+        was not broken off. Where there is no such file, training starts from the
+        beginning; where it is damaged, or of other data or parameters, too, with a
+        warning that says which. `max_iter`, `max_rounds`, `max_time`, `callbacks`,
+        `verbose`, `device` and `checkpoint_interval` may be others.
     verbose : int, default=0
         0 is silent. 1 shows a progress bar: the mean loss of each player and, with
         `early_stopping`, GM, the geometric mean of the recalls. 2 prints the memory

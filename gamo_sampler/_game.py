@@ -68,6 +68,20 @@ class Player:
     def restore(self, state):
         for name, part in self._parts():
             part.load_state_dict(state[name])
+        if self.optimizer:
+            self._copy_moments()
+
+    def _copy_moments(self):
+        """The optimiser's own, laid out in memory as the weights are.
+
+        `load_state_dict` takes tensors as they are, and fused steps change them in
+        place, one number after the other whatever the strides.
+        """
+        for p, moments in self.optimizer.state.items():
+            for name, value in moments.items():
+                like = p if value.shape == p.shape else value
+                own = torch.empty_like(like, dtype=value.dtype)
+                moments[name] = own.copy_(value)
 
     def set_learning_rate(self, learning_rate):
         if self.optimizer:

@@ -15,7 +15,12 @@ from ._game import LOSSES
 @contextmanager
 def progress(training, verbose):
     """A listener that shows each epoch: 1 by a bar, 2 and more by a line."""
-    with tqdm(total=training.n_epochs, unit="epoch", disable=verbose != 1) as bar:
+    with tqdm(
+        total=training.n_epochs,
+        initial=len(training.history),
+        unit="epoch",
+        disable=verbose != 1,
+    ) as bar:
 
         def report(training):
             *_, record = training.history

@@ -83,50 +83,55 @@ def workspace():
 
 
 class ProcessRNG:
-    """torch's process-wide random states, put aside to come back."""
+    """torch's process-wide random states; those that it found are put aside."""
 
     def __init__(self):
-        self.aside = self._states()
+        self.aside = self.state()
 
-    def swap(self):
-        """Exchange those that are in place with those put aside."""
-        cpu, cuda, mps = self.aside
-        self.aside = self._states()
-        torch.set_rng_state(cpu)
-        torch.cuda.set_rng_state_all(cuda)
-        if mps is not None:
-            torch.mps.set_rng_state(mps)
+    def state(self):
+        mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+        cuda = torch.cuda.get_rng_state_all()
+        return {"cpu": torch.get_rng_state(), "cuda": cuda, "mps": mps}
+
+    def restore(self, state):
+        torch.set_rng_state(state["cpu"])
+        # On another machine there may be more or fewer devices.
+        for i, own in enumerate(state["cuda"][: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(own, i)
+        if state["mps"] is not None and torch.backends.mps.is_available():
+            torch.mps.set_rng_state(state["mps"])
 
     @contextmanager
-    def back(self):
+    def outside(self):
         """Those put aside, for a block."""
-        self.swap()
+        self._swap()
         try:
             yield
         finally:
-            self.swap()
+            self._swap()
 
-    def _states(self):
-        mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
-        return torch.get_rng_state(), torch.cuda.get_rng_state_all(), mps
+    def _swap(self):
+        aside, self.aside = self.aside, self.state()
+        self.restore(aside)
 
 
 @contextmanager
 def process_rng(rng):
     """Seed torch's process-wide RNG from `rng` for a block, and put it back after.
 
+    Gives a `ProcessRNG`, which is for that block alone.
+
     Only networks made by users draw from it, and as all threads share it, one
-    fit at a time does. Must not be entered inside a generator function. Gives a context
-    in which it is as it was outside the block.
+    fit at a time does. Must not be entered inside a generator function.
     """
     seed = int(torch.randint(2**31 - 1, (), generator=rng))
     with _process_rng:
-        outside = ProcessRNG()
+        own = ProcessRNG()
         torch.manual_seed(seed)
         try:
-            yield outside.back
+            yield own
         finally:
-            outside.swap()
+            own.restore(own.aside)
 
 
 @dataclass

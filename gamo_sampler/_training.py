@@ -17,38 +17,49 @@ SLOWER = 0.1
 class Training:
     """A game of `n_rounds` with the networks that it trains, by parameter name.
 
-    `history` has a record per epoch. It ends early where `enough()`, asked after each
-    round, says so; processes that share it ask after epochs.
+    `history` has a record per epoch. `users_rng` is torch's process-wide RNG, where the
+    networks may draw from it.
     """
 
     def __init__(
-        self, game, networks, learning_rate, n_rounds, watcher=None, enough=never
+        self, game, networks, learning_rate, n_rounds, watcher=None, users_rng=None
     ):
         self.game = game
         self.networks = networks
         self.learning_rate = learning_rate
         self.n_rounds = n_rounds
         self.watcher = watcher
-        self.enough = enough
+        self.users_rng = users_rng
         self.health = Health(game, networks["classifier"])
+        self.enough = never
         self.history = []
         self.n_played = 0
         self.retries = 0
+        self.is_over = False
 
     @property
     def n_epochs(self):
         return -(-self.n_rounds // self.game.rounds_per_epoch)
 
-    def play(self, listeners):
+    @property
+    def is_whole(self):
+        """Whether no epoch so far was cut short."""
+        return self.n_played == self.game.rounds_per_epoch * len(self.history)
+
+    def play(self, listeners, checkpoint, enough=never):
         """Play on, to the end or until a listener, called with self, returns True.
 
+        `checkpoint` is called then, with what came of it in `is_over`. `enough()` is
+        asked after each round, and by processes that share the game after each epoch.
         The best weights are those that stay, where there is a watcher.
         """
-        while self.n_played < self.n_rounds:
+        self.enough = enough
+        while not self.is_over:
             self.history.append(self.next_record())
             answers = [listener(self) for listener in listeners]  # all are called
-            if self.game.group.any(any(answers) or self.enough()):
-                break
+            wanted = self.game.group.any(any(answers) or enough())
+            self.is_over = wanted or self.n_played == self.n_rounds
+            checkpoint(self)
         if self.watcher:
             self.keep(self.watcher.best)
             self.health.measure(self.watcher.best_epoch)
@@ -97,6 +108,39 @@ class Training:
         )
         self.game.restore(good)
         self.game.set_learning_rate(learning_rate)
+
+    def state(self):
+        """A copy of what the rest of the training follows from."""
+        state = {
+            "game": self.game.state(),
+            "rng": self.game.rng.get_state(),
+            "users_rng": self.users_rng and self.users_rng.state(),
+            "watcher": self.watcher and self.watcher.state(),
+            "history": self.history,
+            "n_played": self.n_played,
+            "retries": self.retries,
+        }
+        return copied(state)
+
+    def passes_through(self, state):
+        """Whether this training, played from its start, would come to that state."""
+        n_played = state["n_played"]
+        is_whole = n_played == self.game.rounds_per_epoch * len(state["history"])
+        return n_played == self.n_rounds or (is_whole and n_played < self.n_rounds)
+
+    def restore(self, state):
+        self.game.restore(state["game"])
+        self.history[:] = state["history"]
+        self.n_played, self.retries = state["n_played"], state["retries"]
+        self.is_over = self.n_played == self.n_rounds
+        if self.watcher:
+            self.watcher.restore(state["watcher"])
+            self.is_over |= self.watcher.has_waited(len(self.history))
+        self.health.measure(len(self.history))
+        # Last: a user's network may draw while rows are seen through it.
+        self.game.rng.set_state(state["rng"])
+        if self.users_rng:
+            self.users_rng.restore(state["users_rng"])
 
     def weights(self):
         """A copy of all networks' weights."""

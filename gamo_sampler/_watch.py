@@ -168,6 +168,7 @@ class Watcher:
         self.patience = patience
         self.best_score = -np.inf
         self.best_epoch = 0
+        self.best = None
 
     def scores(self, epoch):
         """The validation score, and GM over the held-out classes beside it."""
@@ -201,4 +202,14 @@ class Watcher:
             self.best_score = record["validation_score"]
             self.best_epoch = record["epoch"]
             self.best = training.weights()
-        return record["epoch"] - self.best_epoch >= self.patience
+        return self.has_waited(record["epoch"])
+
+    def has_waited(self, epoch):
+        return epoch - self.best_epoch >= self.patience
+
+    def state(self):
+        names = ("best_score", "best_epoch", "best")
+        return {name: getattr(self, name) for name in names}
+
+    def restore(self, state):
+        vars(self).update(state)

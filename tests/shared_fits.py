@@ -6,8 +6,9 @@ Usage: torchrun --nproc-per-node 2 -m tests.shared_fits FOLDER
 import json
 import os
 import sys
-from contextlib import chdir
+from contextlib import chdir, redirect_stdout
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +237,16 @@ def pictures():
     return GAMO2Pix(game, **settings).fit_resample(X / 16, y)[0]
 
 
+def gone_on_with(path):
+    """A fit in two parts, and what the second one prints."""
+    estimator, data = FITS["images"]
+    fit = clone(estimator).set_params(checkpoint=path)
+    outcome(clone(fit).set_params(max_iter=1), data)
+    with redirect_stdout(StringIO()) as out:
+        found = outcome(fit.set_params(resume=True, verbose=2), data)
+    return found, out.getvalue()
+
+
 def lonely_refusal():
     """Of a fit to which the other process does not come; no fit can follow it."""
     _distributed.LONGEST_WAIT = timedelta(seconds=1)
@@ -259,6 +270,8 @@ def main(folder):
         np.savez(folder / f"{name}.{rank}.npz", **outcome(estimator, data))
     found = what_else(rank)
     np.save(folder / f"pictures.{rank}.npy", pictures())
+    gone_on, found["printed"] = gone_on_with(folder / "training")
+    np.savez(folder / f"gone_on.{rank}.npz", **gone_on)
     dist.init_process_group("gloo")
     np.savez(folder / f"own.{rank}.npz", **outcome(*FITS["sampler"]))
     found["own group"] = dist.is_initialized()

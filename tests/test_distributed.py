@@ -85,6 +85,16 @@ def test_early_stopping_stops_both_before_the_end(folder):
     assert len(epochs) < FITS["stopped"][0].max_iter
 
 
+def test_both_go_on_from_the_file_of_the_first(folder, what_else):
+    for rank, found in enumerate(what_else):
+        assert "training: 1\n" in found["printed"]
+        unbroken, gone_on = (
+            np.load(folder / f"{name}.{rank}.npz") for name in ("images", "gone_on")
+        )
+        for key, value in unbroken.items():
+            np.testing.assert_array_equal(gone_on[key], value, err_msg=key)
+
+
 def test_a_group_of_the_user_s_own_is_used_and_left(folder, what_else):
     own, started = (np.load(folder / f"{name}.1.npz") for name in ("own", "sampler"))
     for key in started:

@@ -58,6 +58,15 @@ def test_the_page_on_large_data_runs_in_order(tmp_path, monkeypatch):
     assert counts.total() == pytest.approx(len(rows), rel=0.1)
 
 
+def test_the_page_on_training_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        namespace = {}
+        exec(snippet("doc/training.rst", "# checkpoints"), namespace)
+    assert (tmp_path / "classifier.checkpoint").exists()
+    assert namespace["classifier"].n_iter_ == 10
+
+
 def test_pages_snippets_are_python():
     """Those of clusters that the tests have not got."""
     for page in (ROOT / "doc").glob("*.rst"):

@@ -21,6 +21,7 @@ ALLOWED = {
     "_audit": set(),
     "_base": {
         "_build",
+        "_checkpoint",
         "_diagnosis",
         "_distributed",
         "_frames",
@@ -40,6 +41,7 @@ ALLOWED = {
     },
     "_bar": set(),
     "_build": {"_networks"},
+    "_checkpoint": {"_persistence", "_torch", "_version", "_warn"},
     "_classifier": {"_base", "_docs", "_images", "_lazy", "_priors", "_strategy"},
     "_cli": {"_compare", "_files", "_report", "_sampler"},
     "_columns": {"_frames", "_warn"},
@@ -77,6 +79,7 @@ ALLOWED = {
     "_losses": set(),
     "_networks": {"_losses"},
     "_oversampler": {"_frames", "_images"},
+    "_persistence": set(),
     "_priors": set(),
     "_provenance": {"_columns"},
     "_published": set(),
