@@ -347,9 +347,9 @@ def test_more_epochs_or_rounds(first, then, interval, path, monkeypatch):
     expected = fitted(sampler(**then), rows)
     played, epoch = [], Game.epoch
 
-    def spy(game, n_rounds):
+    def spy(game, n_rounds, enough):
         played.append(n_rounds)
-        return epoch(game, n_rounds)
+        return epoch(game, n_rounds, enough)
 
     monkeypatch.setattr(Game, "epoch", spy)
     check_equal(fitted(goes_on, rows), expected)
