@@ -116,15 +116,15 @@ def process_rng(rng):
     """Seed torch's process-wide RNG from `rng` for a block, and put it back after.
 
     Only networks made by users draw from it, and as all threads share it, one
-    fit at a time does. Must not be entered inside a generator function. Gives a context
-    in which it is as it was outside the block.
+    fit at a time does. Must not be entered inside a generator function. Gives the
+    `ProcessRNG` of outside the block.
     """
     seed = int(torch.randint(2**31 - 1, (), generator=rng))
     with _process_rng:
         outside = ProcessRNG()
         torch.manual_seed(seed)
         try:
-            yield outside.back
+            yield outside
         finally:
             outside.swap()
 

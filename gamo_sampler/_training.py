@@ -14,8 +14,9 @@ class Training:
     """A game of `n_rounds` with the networks that it trains, by parameter name.
 
     `check_outputs(epoch)` raises where M, as it stands, gives values that are not
-    finite. `history` has a record per epoch. It ends early where `enough()`, asked
-    after each round, says so; processes that share it ask after epochs.
+    finite. `history` has a record per epoch, after those of fits before. It ends early
+    where `enough()`, asked after each round, says so; processes that share it ask after
+    epochs.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Training:
         check_outputs,
         watcher=None,
         enough=never,
+        history=(),
     ):
         self.game = game
         self.networks = networks
@@ -35,7 +37,7 @@ class Training:
         self.check_outputs = check_outputs
         self.watcher = watcher
         self.enough = enough
-        self.history = []
+        self.history = list(history)
         self.n_played = 0
         self.retries = 0
 
