@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, get_index_dtype, vstack
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer_names
-from sklearn.utils import check_random_state, compute_class_weight, gen_batches
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch.optim.swa_utils import AveragedModel
 
@@ -28,6 +28,7 @@ from ._limits import Limits
 from ._listeners import Callbacks, check_callbacks, progress
 from ._losses import CRITERIA, DECEPTIONS
 from ._networks import ConvexGenerator
+from ._past import FRESH, kept
 from ._stops import Stops, warn_of_interruption
 from ._torch import (
     Rows,
@@ -49,6 +50,7 @@ from ._watch import (
     hold_out,
     memory_line,
 )
+from ._weights import class_weights, margin
 from .exceptions import TrainingWarning
 
 CHUNK_VALUES = 2**18
@@ -116,6 +118,7 @@ class BaseGAMO(BaseEstimator):
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "device": [str, torch.device],
+        "warm_start": ["boolean"],
     }
 
     def __init__(
@@ -163,6 +166,7 @@ class BaseGAMO(BaseEstimator):
         verbose=0,
         random_state=None,
         device="auto",
+        warm_start=False,
     ):
         self.loss = loss
         self.generator = generator
@@ -206,10 +210,21 @@ class BaseGAMO(BaseEstimator):
         self.verbose = verbose
         self.random_state = random_state
         self.device = device
+        self.warm_start = warm_start
 
     # Training -------------------------------------------------------------
 
-    def _fit_game(self, X, y, targets, image_shape, *, sample_weight=None, groups=None):
+    def _fit_game(
+        self,
+        X,
+        y,
+        targets,
+        image_shape,
+        *,
+        sample_weight=None,
+        groups=None,
+        past=FRESH,
+    ):
         """Play the game to its end and keep what came of it.
 
         Parameters
@@ -226,19 +241,25 @@ class BaseGAMO(BaseEstimator):
             Positive weights of the rows in M's loss. None: all alike.
         groups : ndarray of int of shape (n_samples,), default=None
             Rows of two groups are not mixed. None: any of a class are.
+        past : Past, default=FRESH
+            What it goes on from.
         """
         self._check_parameters(X, image_shape)
-        self.classes_, y = np.unique(y, return_inverse=True)
+        self.classes_ = np.unique(y) if past.classes is None else past.classes
+        y = np.searchsorted(self.classes_, y)
         with shared_fit(self.device_) as group:
-            self._fit_in(group, X, y, targets, sample_weight, groups)
+            self._fit_in(group, X, y, targets, sample_weight, groups, past)
         self._is_trained = True
 
-    def _fit_in(self, group, X, y, targets, sample_weight, groups):
+    def _fit_in(self, group, X, y, targets, sample_weight, groups, past):
         """The fit of this process within the group; y are class indices."""
         given = self.get_params(deep=False) | {"sampling_strategy": targets}
         given |= {"y": y, "sample_weight": sample_weight, "groups": groups}
         checkpoint = self._open_checkpoint(X, given)
-        random_state = private_random_state(checkpoint.seed(self.random_state, group))
+        random_state = past.random_state
+        if random_state is None:
+            seed = checkpoint.seed(self.random_state, group)
+            random_state = private_random_state(seed)
         rng = run_generator(random_state)
         given["checkpoint"] = checkpoint.found and checkpoint.found[0]
         group.check_same(X, rng, **given)
@@ -260,6 +281,7 @@ class BaseGAMO(BaseEstimator):
                 group,
                 sample_weight=_at(sample_weight, train),
                 groups=_at(groups, train),
+                past=past,
             )
             self._check_limits(game.lots.classes, game.lots.smallest)
             watcher = None
@@ -269,10 +291,13 @@ class BaseGAMO(BaseEstimator):
                     self.classes_[y[held_out]],
                     _at(sample_weight, held_out),
                 )
-            training = self._training(game, users_rng, watcher)
+            training = self._training(game, users_rng, watcher, past)
             checkpoint.begin(training)
             self._play(training, checkpoint, self._make_callbacks(users_rng))
+            self.n_rounds_ = past.n_rounds + training.n_played
             self._keep(game, X_train)
+            # Only who learns batch by batch has to go on with the same steps.
+            self._players = kept(game) if past.n_epochs else {}
             self._members = np.arange(len(y))[train][game.members.numpy()]
             self._n_samples = len(y)
         self._random_state = random_state
@@ -308,10 +333,18 @@ class BaseGAMO(BaseEstimator):
             limits.check(self.classes_[classes.numpy()], most.tolist())
 
     def _make_game(
-        self, X, y, n_generated, rng, group=ALONE, *, sample_weight=None, groups=None
+        self,
+        X,
+        y,
+        n_generated,
+        rng,
+        group=ALONE,
+        *,
+        sample_weight=None,
+        groups=None,
+        past=FRESH,
     ):
-        images = self._image_shape is not None
-        self._scaling = (Scaling.of_images if images else Scaling.of_rows)(X)
+        n_classes = len(self.classes_)
         y = torch.tensor(y, dtype=torch.long)
         cells = cells_of(y, groups)
         n_generated = torch.tensor(n_generated, dtype=torch.float64)
@@ -322,12 +355,17 @@ class BaseGAMO(BaseEstimator):
             self,
             X.shape[1],
             self._image_shape,
-            len(self.classes_),
+            n_classes,
             cells[(n_generated > 0)[y]].unique(return_counts=True)[1].tolist(),
             rng,
         )
+        past.load(networks)
+        self._is_trained = False  # the networks of a fit before are given up
+        self._scaling = past.scaling or self._scaling_of(X)
         for name, network in networks.items():
-            setattr(self, f"{name}_", network)
+            # Who takes no part this time stays as before.
+            own = past.networks.get(name) if network is None else network
+            setattr(self, f"{name}_", own)
         group.check_networks(self._learners())
         F, M, D, G = (
             None if network is None else make_player(network, self, self.device_, group)
@@ -338,7 +376,7 @@ class BaseGAMO(BaseEstimator):
             M.average = AveragedModel(M.network, multi_avg_fn=rule, use_buffers=True)
             self.classifier_ = M.average.module
         weights = {"objective": float(n_generated.sum()) / len(y), "algorithm": 1.0}
-        return Game(
+        game = Game(
             F=F,
             M=M,
             D=D,
@@ -351,9 +389,11 @@ class BaseGAMO(BaseEstimator):
             deception=DECEPTIONS[self.generator_target],
             schedule=SCHEDULES[self.schedule],
             generated_weight=weights.get(self.generated_weight, self.generated_weight),
-            class_weight=self._class_weights(y, w).to(self.device_),
+            class_weight=class_weights(self.class_weight, self.classes_, y, w).to(
+                self.device_
+            ),
             sample_weight=None if w is None else w.float().to(self.device_),
-            margin=self._margin(y, w).to(self.device_),
+            margin=margin(self.logit_adjustment, n_classes, y, w).to(self.device_),
             mixup=self.mixup,
             discriminator_weight=self.discriminator_weight,
             label_smoothing=self.label_smoothing,
@@ -364,35 +404,12 @@ class BaseGAMO(BaseEstimator):
             device=self.device_,
             group=group,
         )
+        past.restore(game)
+        return game
 
-    def _class_weights(self, y, sample_weight):
-        """(c,) weights of rows in M's loss, scikit-learn's by `class_weight`."""
-        indices = np.arange(len(self.classes_))
-        given = self.class_weight
-        if isinstance(given, Mapping):
-            unknown = [label for label in given if label not in list(self.classes_)]
-            if unknown:
-                raise ValueError(
-                    f"class_weight names {unknown}, but the classes are "
-                    f"{self.classes_.tolist()}."
-                )
-            wrong = {i: w for i, w in given.items() if not _is_weight(w)}
-            if wrong:
-                raise ValueError(
-                    f"class_weight must hold finite numbers of at least 0, got {wrong}."
-                )
-            given = {i: given.get(self.classes_[i], 1.0) for i in indices}
-        if sample_weight is not None:
-            sample_weight = sample_weight.numpy()
-        weights = compute_class_weight(
-            given, classes=indices, y=y.numpy(), sample_weight=sample_weight
-        )
-        return torch.tensor(weights, dtype=torch.float32)
-
-    def _margin(self, y, sample_weight):
-        """(c,) tau log P_i: the loss makes up for what M's scores are given."""
-        sums = y.bincount(sample_weight, minlength=len(self.classes_)).double()
-        return self.logit_adjustment * (sums / sums.sum()).log().float()
+    def _scaling_of(self, X):
+        images = self._image_shape is not None
+        return (Scaling.of_images if images else Scaling.of_rows)(X)
 
     def _warn_of_unseen(self, y, held_out):
         unseen = np.setdiff1d(y, y[held_out])
@@ -422,15 +439,15 @@ class BaseGAMO(BaseEstimator):
         """M's, as it stands, for rows as `fit` takes them."""
         return self._probabilities(self._check_rows(X))
 
-    def _training(self, game, users_rng, watcher):
-        limit = self.max_iter * game.rounds_per_epoch
+    def _training(self, game, users_rng, watcher, past):
         return Training(
             game,
             self._networks(),
             self.learning_rate,
-            min(limit, self._round_limit() or limit),
+            self._n_rounds(game.rounds_per_epoch, past.n_epochs),
             watcher,
             users_rng,
+            past.history,
         )
 
     def _play(self, training, checkpoint, callbacks):
@@ -448,7 +465,6 @@ class BaseGAMO(BaseEstimator):
             listeners = [f for f in (report, watcher, callbacks) if f]
             training.play(listeners, checkpoint, stops)
         self.n_iter_ = len(self.history_)
-        self.n_rounds_ = training.n_played
         if stops.interrupted:
             warn_of_interruption(self.n_iter_, watcher)
         for message in diagnose(self._outcome(training)):
@@ -480,6 +496,12 @@ class BaseGAMO(BaseEstimator):
         if self.resume:
             checkpoint.read()
         return checkpoint
+
+    def _n_rounds(self, per_epoch, n_epochs):
+        if n_epochs is not None:
+            return n_epochs * per_epoch
+        limit = self.max_iter * per_epoch
+        return min(limit, self._round_limit() or limit)
 
     def _round_limit(self):
         """Greatest number of rounds, None for no limit."""
@@ -736,10 +758,6 @@ def cells_of(y, groups):
 
 def _at(values, index):
     return None if values is None else values[index]
-
-
-def _is_weight(w):
-    return isinstance(w, Real) and 0 <= w < np.inf
 
 
 def _check_count(n):

@@ -3,15 +3,19 @@
 import numpy as np
 from imblearn.utils import check_target_type
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+)
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._base import BaseGAMO
 from ._docs import documented
-from ._images import as_read
+from ._images import as_read, check_image_shape
 from ._lazy import check_rows, in_memory, subset
+from ._past import FRESH, Past
 from ._priors import change_prior, check_prior
-from ._strategy import rows_to_generate
+from ._strategy import rows_for_batch, rows_to_generate
 
 
 @documented(none=" None trains M alone, the paper's CN.")
@@ -30,6 +34,11 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     Parameters
     ----------
     %(parameters)s
+    warm_start : bool, default=False
+        Whether `fit` goes on from what the fit before it has learned, for another
+        `max_iter` epochs: from its networks and random state, with the optimisers
+        anew. X is scaled as it was, `history_` and `n_iter_` go on, and the features
+        and classes have to be the same.
 
     Attributes
     ----------
@@ -138,37 +147,168 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         self : GAMOClassifier
             The fitted classifier.
         """
-        # A fit that fails leaves the estimator unfitted, never half fitted.
-        self._is_trained = False
+        if self.warm_start and self.checkpoint is not None:
+            raise ValueError(
+                f"checkpoint={self.checkpoint!r} is for a fit from the start, but "
+                "warm_start=True goes on from another one. Leave out either."
+            )
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        past = self._past() if goes_on else FRESH
+        # A fit that fails leaves the estimator unfitted, never half fitted. Where it
+        # would go on, it stays as it was until the data are found to be right.
+        self._is_trained = goes_on
+        X, y, w, image_shape = self._checked(X, y, sample_weight, past)
+        self._fit_used(X, y, w, image_shape, past)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Go on with one epoch on a batch of rows.
+
+        The networks, their optimisers and the random draws go on from call to call, and
+        from a `fit` before. The columns are scaled as in the first call, whose rows
+        should be typical. The generator mixes rows of the batch, and `sample` those of
+        the last one; `sampling_strategy` counts the rows of the batch, and classes that
+        are absent are not generated. With ``neighborhood=None`` the classes that are
+        generated have to have as many rows in each batch.
+
+        `class_prior_` counts all rows so far, and `trained_prior_` is the mean over the
+        rounds. ``class_weight="balanced"`` and `logit_adjustment` need the frequencies
+        in all rows, and `early_stopping` rows to hold out: they are refused.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            As in `fit`.
+        y : array-like of shape (n_samples,)
+            Labels, not necessarily of all classes.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that are to come. Needed in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`. Ratios matter within the batch and, for `class_prior_`, between
+            batches.
+
+        Returns
+        -------
+        self : GAMOClassifier
+            The classifier.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from gamo_sampler import GAMOClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> classifier = GAMOClassifier(random_state=0)
+        >>> for start in range(30):
+        ...     classifier = classifier.partial_fit(
+        ...         X[start::30], y[start::30], classes=[0, 1, 2]
+        ...     )
+        >>> classifier.n_iter_
+        30
+        """
+        self._check_partial_fit()
+        if not self.__sklearn_is_fitted__():
+            vars(self).pop("classes_", None)  # of a fit that failed
+        first = _check_partial_fit_first_call(self, classes)
+        past = Past(self.classes_) if first else self._past(players=self._players)
+        past.n_epochs = 1
+        X, y, w, image_shape = self._checked(X, y, sample_weight, past)
+        unknown = np.setdiff1d(y, self.classes_).tolist()
+        if unknown:
+            raise ValueError(
+                f"y has labels {unknown}, but the classes are {self.classes_.tolist()}."
+            )
+        before = None if first else (self._class_sums, self.trained_prior_)
+        self._fit_used(X, y, w, image_shape, past)
+        if before:
+            self._join_priors(*before, past.n_rounds)
+        return self
+
+    def _past(self, players=None):
+        """What the fit so far leaves to the next one."""
+        return Past(
+            classes=self.classes_,
+            image_shape=self._image_shape,
+            scaling=self._scaling,
+            random_state=self._random_state,
+            networks=self._networks(),
+            players=players or {},
+            history=self.history_,
+            n_rounds=self.n_rounds_,
+        )
+
+    def _check_partial_fit(self):
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        if self.checkpoint is not None:
+            raise ValueError(
+                f"partial_fit does not support checkpoint={self.checkpoint!r}; `save` "
+                "writes the classifier between two calls."
+            )
+        balanced = isinstance(self.class_weight, str)
+        if balanced or self.logit_adjustment:
+            name = "class_weight" if balanced else "logit_adjustment"
+            raise ValueError(
+                f"partial_fit does not support {name}={getattr(self, name)!r}, which "
+                "needs the frequencies of the classes in all rows. Give class_weight "
+                "as a dict, and correct predictions by their `prior`."
+            )
+
+    def _checked(self, X, y, sample_weight, past):
+        """Rows, labels, weights and the shape of an image, all as they should be."""
         X, image_shape, ordered = as_read(X, self.image_shape)
-        X, y = check_rows(self, X, in_memory(y), ensure_min_samples=2)
+        X, y = check_rows(
+            self,
+            X,
+            in_memory(y),
+            reset=past.scaling is None,
+            ensure_min_samples=1 if past.n_epochs else 2,
+        )
         X = ordered(X) if ordered else X
         if X.dtype.kind in "mM":
             raise TypeError(f"X holds dates ({X.dtype}); turn them into numbers first.")
         check_classification_targets(y)
         check_target_type(y)
+        past.check_images(check_image_shape(image_shape, X.shape[1]))
         w = sample_weight
         if w is not None:
             w = _check_sample_weight(w, y, ensure_non_negative=True)
+        return X, y, w, image_shape
+
+    def _fit_used(self, X, y, w, image_shape, past):
+        """Fit to the rows of positive weight."""
         if w is None or w.all():
-            self._fit_weighted(X, y, w, image_shape)
-            return self
+            self._fit_weighted(X, y, w, image_shape, past)
+            return
         used = np.flatnonzero(w)
-        self._fit_weighted(subset(X, used), y[used], w[used], image_shape)
+        self._fit_weighted(subset(X, used), y[used], w[used], image_shape, past)
         self._members = used[self._members]
         self._n_samples = len(y)
-        return self
 
-    def _fit_weighted(self, X, y, sample_weight, image_shape):
+    def _fit_weighted(self, X, y, sample_weight, image_shape, past):
         """Fit to rows of positive weight, or of equal ones where it is None."""
+        classes = np.unique(y)
+        if not past.n_epochs:
+            past.check_classes(classes)
         targets = {}
-        if self.generator is not None and len(np.unique(y)) > 1:
-            targets = rows_to_generate(self.sampling_strategy, y)
-        sums = np.bincount(np.unique(y, return_inverse=True)[1], sample_weight)
-        self.class_prior_ = sums / sums.sum()
+        if self.generator is not None and len(classes) > 1:
+            count = rows_for_batch if past.n_epochs else rows_to_generate
+            targets = count(self.sampling_strategy, y)
+        weight = sample_weight
         if sample_weight is not None and np.ptp(sample_weight) == 0:
-            sample_weight = None
-        self._fit_game(X, y, targets, image_shape, sample_weight=sample_weight)
+            weight = None
+        self._fit_game(X, y, targets, image_shape, sample_weight=weight, past=past)
+        at = np.searchsorted(self.classes_, y)
+        self._class_sums = np.bincount(at, sample_weight, len(self.classes_))
+        self.class_prior_ = self._class_sums / self._class_sums.sum()
+
+    def _join_priors(self, sums, trained_prior, n_rounds):
+        """Those of the batches before, and of this one."""
+        self._class_sums = self._class_sums + sums
+        self.class_prior_ = self._class_sums / self._class_sums.sum()
+        new = self.n_rounds_ - n_rounds
+        both = [trained_prior, self.trained_prior_]
+        self.trained_prior_ = np.average(both, axis=0, weights=[n_rounds, new])
 
     def predict_proba(self, X, *, prior=None):
         """M's probabilities.

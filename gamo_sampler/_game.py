@@ -200,7 +200,7 @@ class Game:
             prior += self.generated_weight * share
         if self.sample_weight is not None:
             weights = self.sample_weight.double().cpu()
-            prior *= self.y.bincount(weights, len(n_real)) / n_real
+            prior *= self.y.bincount(weights, len(n_real)) / n_real.clamp(min=1)
         prior *= (self.class_weight.double() * (-self.margin.double()).exp()).cpu()
         return prior / prior.sum()
 

@@ -17,7 +17,7 @@ def progress(training, verbose):
     """A listener that shows each epoch: 1 by a bar, 2 and more by a line."""
     with tqdm(
         total=training.n_epochs,
-        initial=len(training.history),
+        initial=training.n_played // training.game.rounds_per_epoch,
         unit="epoch",
         disable=verbose != 1,
     ) as bar:

@@ -151,6 +151,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     The rows of the smaller classes are kept in the fitted sampler, for `sample`;
     `withdraw` takes some out.
 
+    There is no `warm_start` or `partial_fit`: a sampler transforms one data set.
+
     %(notes)s
 
     References
@@ -185,6 +187,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         "categories": [StrOptions(set(CHOICES))],
         "missing": [StrOptions({"error", "propagate"})],
     }
+    # It transforms one data set, and has no other to go on from.
+    del _parameter_constraints["warm_start"]
 
     def __init__(
         self,

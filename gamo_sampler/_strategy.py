@@ -32,6 +32,20 @@ def rows_to_generate(strategy, y):
     return dict(check_sampling_strategy(strategy, y, "over-sampling"))
 
 
+def rows_for_batch(strategy, y):
+    """The same for a batch of the rows: a class that is absent, or large enough, stays.
+
+    A float, or a dict of numbers, may be met by one batch and not by another.
+    """
+    labels, counts = np.unique(y, return_counts=True)
+    if isinstance(strategy, Real):
+        strategy = dict.fromkeys(labels, round(strategy * counts.max()))
+    if isinstance(strategy, Mapping):
+        present = zip(labels, counts, strict=True)
+        strategy = {i: max(strategy[i], int(n)) for i, n in present if i in strategy}
+    return rows_to_generate(strategy, y)
+
+
 def warn_of_balance(strategy, targets):
     """Say so where no class is to be generated."""
     if not any(targets.values()):

@@ -17,12 +17,19 @@ SLOWER = 0.1
 class Training:
     """A game of `n_rounds` with the networks that it trains, by parameter name.
 
-    `history` has a record per epoch. `users_rng` is torch's process-wide RNG, where the
-    networks may draw from it.
+    `history` has a record per epoch, after those of fits before. `users_rng` is torch's
+    process-wide RNG, where the networks may draw from it.
     """
 
     def __init__(
-        self, game, networks, learning_rate, n_rounds, watcher=None, users_rng=None
+        self,
+        game,
+        networks,
+        learning_rate,
+        n_rounds,
+        watcher=None,
+        users_rng=None,
+        history=(),
     ):
         self.game = game
         self.networks = networks
@@ -32,7 +39,7 @@ class Training:
         self.users_rng = users_rng
         self.health = Health(game, networks["classifier"])
         self.enough = never
-        self.history = []
+        self.history = list(history)
         self.n_played = 0
         self.retries = 0
         self.is_over = False
