@@ -405,8 +405,8 @@ def test_verbose_tells_what_was_taken(path, capsys):
     fitted(goes_on, rows)
     out = capsys.readouterr().out
     assert f"Epochs taken from {path}: 2\n" in out
-    assert "epoch 3, " in out
-    assert "epoch 2, " not in out
+    assert "Epoch 3, " in out
+    assert "Epoch 2, " not in out
 
 
 def test_the_bar_starts_where_training_does(path, capsys):
