@@ -15,9 +15,12 @@ from ._images import as_read, check_image_shape
 from ._lazy import check_rows, in_memory, subset
 from ._past import FRESH, Past
 from ._priors import change_prior, check_prior
+from ._saving import saved
+from ._stored import require
 from ._strategy import rows_for_batch, rows_to_generate
 
 
+@saved
 @documented(none=" None trains M alone, the paper's CN.")
 class GAMOClassifier(ClassifierMixin, BaseGAMO):
     r"""Classifier trained in a game against a generator of minority rows.
@@ -117,6 +120,12 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     >>> classifier.predict(X[[0, 60, 105]])
     array([0, 1, 2])
     """
+
+    _fitted_kinds: dict = {
+        **BaseGAMO._fitted_kinds,
+        "class_prior_": np.ndarray,
+        "trained_prior_": np.ndarray,
+    }
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -356,6 +365,14 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         """
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X, prior=prior).argmax(1)]
+
+    def _check_restored(self):
+        super()._check_restored()
+        for prior in (self.class_prior_, self.trained_prior_):
+            check_prior(prior, self.class_prior_)
+            require(
+                prior.shape == self.classes_.shape, "the prior is of other classes."
+            )
 
     def _make_game(self, *args, **kwargs):
         game = super()._make_game(*args, **kwargs)

@@ -1,5 +1,6 @@
 """GAMOFeatures: the feature extractor F of the game, as a transformer."""
 
+import numpy as np
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -8,10 +9,16 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from ._classifier import GAMOClassifier
 from ._inner import CONSTRAINTS, comes_fitted, fitted_game
+from ._saving import SaveMixin, saved
+from ._stored import require
 
 
-class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+@saved
+class GAMOFeatures(
+    SaveMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Map images or rows into the space F(x) in which the game is played.
 
     A pipeline skips samplers when it predicts, so a sampler that resamples F(X)
@@ -66,6 +73,12 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     """
 
     _parameter_constraints: dict = CONSTRAINTS
+    _fitted_kinds: dict = {
+        "classifier_": GAMOClassifier,
+        "n_features_in_": int,
+        "feature_names_in_": np.ndarray,
+        "_n_features_out": int,
+    }
 
     def __init__(
         self, classifier=None, *, image_shape=None, prefit=False, random_state=None
@@ -125,6 +138,12 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         check_is_fitted(self)
         return self.classifier_.extract_features(X)
+
+    def _restore(self):
+        game = self.classifier_
+        fits = self.n_features_in_ == game.n_features_in_
+        fits = fits and self._n_features_out == game._n_features_out
+        require(fits and game.feature_extractor_ is not None, "the game has no such F.")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

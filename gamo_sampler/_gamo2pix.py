@@ -14,6 +14,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._bar import tqdm
+from ._build import alike, filled
+from ._classifier import GAMOClassifier
 from ._frames import fill
 from ._game import Player
 from ._images import as_rows
@@ -22,6 +24,8 @@ from ._losses import divergence, reconstruction_loss
 from ._networks import ConvexGenerator, Inverse, conv_pixels, mlp
 from ._oversampler import NewRowsSampler
 from ._provenance import ProvenanceMixin, heaviest
+from ._saving import SaveMixin, saved
+from ._stored import require
 from ._strategy import warn_of_balance, warn_of_copies
 from ._torch import (
     Rows,
@@ -38,7 +42,8 @@ from ._watch import check_weights
 ROUNDS_PER_EPOCH = 100
 
 
-class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
+@saved
+class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
     r"""Over-sample images by turning generated features back into pictures.
 
     The convolutional game of :class:`GAMOClassifier` generates rows of F's space.
@@ -161,6 +166,23 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "verbose": ["verbose"],
         "device": [str, torch.device],
+    }
+    _fitted_kinds: dict = {
+        "classifier_": GAMOClassifier,
+        "decoders_": list,
+        "classes_": np.ndarray,
+        "sampling_strategy_": dict,
+        "provenance_": csr_array,
+        "history_": list,
+        "device_": torch.device,
+        "n_features_in_": int,
+        "feature_names_in_": np.ndarray,
+        "_random_state": np.random.RandomState,
+        "_image_shape": tuple | None,
+        "_layout": tuple | None,
+        "_members": np.ndarray,
+        "_sources": tuple,
+        "_range": tuple,
     }
 
     def __init__(
@@ -466,6 +488,52 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
 
     def _codes(self, y):
         return torch.eye(len(self.classes_), dtype=torch.float32)[y]
+
+    # Files ----------------------------------------------------------------
+
+    def _check_saved(self):
+        if not hasattr(self, "decoders_"):
+            return
+        for network, fitted in zip(self._made_again(), self.decoders_, strict=False):
+            if not alike(network, fitted):
+                raise ValueError(
+                    "decoders_ is not what the estimator's parameters make: they were "
+                    "changed after fit. Set them back, or fit again."
+                )
+
+    def _restore(self):
+        if not hasattr(self, "decoders_"):
+            return
+        self._check_restored()
+        pairs = zip(self._made_again(), self.decoders_, strict=True)
+        self.decoders_ = [filled(made, given, "decoders_") for made, given in pairs]
+        put_to_rest(*self.decoders_)
+        check_weights(dict(enumerate(self.decoders_)), len(self.history_))
+
+    def _made_again(self):
+        """Decoders as those of the fit were, without memory."""
+        n = 1 if self.decoder == "shared" else len(self.classes_)
+        sizes = self.n_features_in_, self.classifier_._n_features_out
+        with workspace(), torch.device("meta"):
+            return [self._make_network(*sizes, None) for _ in range(n)]
+
+    def _check_restored(self):
+        """That the parts of what was read fit together."""
+        game = self.classifier_
+        fits = np.array_equal(self.classes_, game.classes_)
+        fits = fits and self.n_features_in_ == game.n_features_in_
+        require(fits, "the game is not of the same classes and values.")
+        shape = () if game._image_shape else (self.n_features_in_,)
+        ends = [np.asarray(end) for end in self._range]
+        fits = [end.shape for end in ends] == [shape] * 2 and np.isfinite(ends).all()
+        require(fits, "the range of the images is none.")
+        if game._pool is None:
+            return
+        rows, features = self._sources
+        members = np.array_equal(self._members, np.sort(game._members))
+        fits = rows.shape == (len(self._members), self.n_features_in_)
+        fits = fits and features.shape == (len(rows), game._n_features_out)
+        require(members and fits, "the images that others are made of are none.")
 
     # Images ---------------------------------------------------------------
 

@@ -50,6 +50,8 @@ from ._images import as_read
 from ._lazy import check_rows, in_memory, is_lazy
 from ._provenance import ProvenanceMixin
 from ._recipe import Recipe
+from ._saving import saved
+from ._stored import require
 from ._strategy import (
     rows_to_generate,
     warn_of_alone,
@@ -70,6 +72,7 @@ from ._torch import block_size, run_generator
 SHORT_GAME = 50
 
 
+@saved
 @documented(
     f=""" The
         resampled rows are then F's features: a pipeline skips samplers when it
@@ -189,6 +192,16 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     }
     # It transforms one data set, and has no other to go on from.
     del _parameter_constraints["warm_start"]
+    _fitted_kinds: dict = {
+        **BaseGAMO._fitted_kinds,
+        "sampling_strategy_": dict,
+        "provenance_": csr_array,
+        "_table": Table | SparseTable | None,
+        "_learns_from_table": bool,
+        "_templates": tuple,
+        "_categorical": str | np.ndarray,
+        "_all_withdrawn": bool,
+    }
 
     def __init__(
         self,
@@ -636,9 +649,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         if self._table is not None:
             self._table = self._table.take(np.flatnonzero(kept))
         self._keep_pool(pool)
-        if self.feature_extractor is None:
-            pool = self._scaling.forward(pool.numpy())
-        self.generator_.keep(kept, pool)
+        self.generator_.keep(kept, self._pool_in_game())
 
     def _mixtures(self, rows):
         """Of each class: label, weights (n_generated, n_real), rows (n_real, d)."""
@@ -654,6 +665,19 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             last = first + self.sampling_strategy_[label]
             yield label, self.provenance_[first:last][:, members], rows
             first = last
+
+    def _check_restored(self):
+        super()._check_restored()
+        table = self._table
+        width = self.n_features_in_ if table is None else table.shape[1]
+        scaled = np.shape(self._scaling.center)
+        fits = scaled in ((), (width,)) and len(self._templates) == 2
+        if self._pool is not None and table is not None:
+            fits = fits and len(table) == len(self._pool)
+        require(fits, "the table is not that of the fit.")
+        weights = getattr(self, "provenance_", None)
+        fits = weights is None or weights.shape[1] == self._n_samples
+        require(fits, "provenance_ is not on the rows of the fit.")
 
     def get_feature_names_out(self, input_features=None):
         """Names of the resampled columns.

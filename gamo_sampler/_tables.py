@@ -6,8 +6,10 @@ value has to be decoded, and none comes out that was not put in.
 """
 
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.utils import check_array
 
 from ._columns import (
@@ -24,12 +26,14 @@ from ._columns import (
 from ._frames import cast, template
 from ._lazy import LazyRows
 from ._provenance import drawn, mean_of_known, vote
+from ._stored import require, stored
 
 # Of more levels, the rarer ones are alike for the game.
 MAX_LEVELS = 32
 CHOICES = ("vote", "draw", "block")
 
 
+@stored(columns=list, empty=object)
 class Table(LazyRows):
     """Rows of mixed columns, which the game reads as numbers, by index."""
 
@@ -48,6 +52,13 @@ class Table(LazyRows):
             for kind, column, name in zip(kinds, *columns_of(X), strict=True)
         ]
         return cls(columns, template(X))
+
+    def check_stored(self):
+        ok = all(isinstance(c, Numbers | Categories) for c in self.columns)
+        require(ok, "the table has columns of another kind.")
+        lengths = {len(c) for c in self.columns}
+        ok = len(lengths) == 1 and self.empty.shape[1] == len(self.columns)
+        require(ok, "the table's columns differ in length, or in number.")
 
     def _read(self, index):
         return np.concatenate([c.encoded(index) for c in self.columns], 1)
@@ -148,6 +159,7 @@ def check_shape(X):
             )
 
 
+@stored(X=csr_array | csr_matrix, empty=object)
 class SparseTable(LazyRows):
     """Rows of a sparse matrix, of which only those that are read become dense.
 
@@ -161,6 +173,10 @@ class SparseTable(LazyRows):
         super().__init__(X.shape, X.dtype)
         self.X = X
         self.empty = empty
+
+    def check_stored(self):
+        ok = self.empty.shape[1] == self.shape[1]
+        require(ok, "the sparse table's columns differ in number.")
 
     def _read(self, index):
         return self.X[index].toarray()
@@ -183,6 +199,15 @@ class SparseTable(LazyRows):
         return frame.set_axis(self.empty.columns, axis=1).astype(self.empty.dtypes)
 
 
+@stored(
+    name=object,
+    empty=object,
+    values=np.ndarray,
+    missing=np.ndarray,
+    origin=object,
+    mean=Real,
+    width=int,
+)
 @dataclass
 class Numbers:
     """A column of numbers, or of instants."""
@@ -203,6 +228,14 @@ class Numbers:
         values[missing] = 0
         width = 1 + int(missing.any())
         return cls(name, template(native), values, missing, origin, mean, width)
+
+    def check_stored(self):
+        ok = self.values.dtype == float and self.missing.dtype == bool
+        ok = ok and self.values.ndim == 1 and self.values.shape == self.missing.shape
+        ok = ok and np.isfinite([*self.values, self.mean]).all()
+        require(ok and self.width in (1, 2), "a column of numbers is none.")
+        instant = isinstance(self.origin, np.datetime64 | np.timedelta64)
+        require(instant or self.origin == 0, "a column of numbers starts nowhere.")
 
     def __len__(self):
         return len(self.values)
@@ -235,6 +268,7 @@ class Numbers:
         return means.clip(low, high)
 
 
+@stored(name=object, native=object, codes=np.ndarray, missing=np.ndarray, width=int)
 @dataclass
 class Categories:
     """A column of categories, of which a missing one is one more."""
@@ -256,6 +290,19 @@ class Categories:
             ) from error
         width = min(int(codes.max()) + 1, MAX_LEVELS)
         return cls(name, native, codes, is_missing(native), width)
+
+    def stored_state(self):
+        """Without the labels of rows, which no result has."""
+        plain = not hasattr(self.native, "iloc")
+        native = self.native if plain else self.native.reset_index(drop=True)
+        return vars(self) | {"native": native}
+
+    def check_stored(self):
+        n = len(self.native)
+        ok = self.codes.shape == self.missing.shape == (n,)
+        ok = ok and self.codes.dtype.kind == "i" and self.missing.dtype == bool
+        ok = ok and (self.codes >= 0).all() and 0 < self.width <= MAX_LEVELS
+        require(ok, "a column of categories is none.")
 
     def __len__(self):
         return len(self.codes)

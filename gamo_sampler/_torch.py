@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, gen_batches
 
 from ._lazy import ReadAhead
+from ._stored import require, stored
 
 MAX_RESIDENT_ROWS = 2**17
 MAX_RESIDENT_VALUES = 2**28
@@ -134,12 +135,19 @@ def process_rng(rng):
             own.restore(own.aside)
 
 
+@stored(center=np.ndarray | np.float64, scale=np.ndarray | np.float64)
 @dataclass
 class Scaling:
     """x -> (x - center) / scale, per column or with one scale for all pixels."""
 
     center: np.ndarray
     scale: np.ndarray
+
+    def check_stored(self):
+        both = [np.asarray(part) for part in (self.center, self.scale)]
+        ok = all(part.dtype.kind == "f" and np.isfinite(part).all() for part in both)
+        ok = ok and both[0].shape == both[1].shape and (both[1] > 0).all()
+        require(ok, "the scaling is none.")
 
     @classmethod
     def of_rows(cls, X):
