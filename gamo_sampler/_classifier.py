@@ -125,6 +125,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         **BaseGAMO._fitted_kinds,
         "class_prior_": np.ndarray,
         "trained_prior_": np.ndarray,
+        "_class_sums": np.ndarray,
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
