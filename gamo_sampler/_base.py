@@ -613,8 +613,8 @@ class BaseGAMO(SaveMixin, BaseEstimator):
             given = weights[name] is not None
             network = filled(network, weights[name], f"{name}_") if given else None
             setattr(self, f"{name}_", network)
-        put_to_rest(*self._networks().values())
         check_weights(self._networks(), self.n_iter_)
+        put_to_rest(*self._networks().values())
         if self._pool is not None:
             self.generator_.locate(self._pool_in_game())
 
