@@ -636,11 +636,13 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         missing = sorted(set(self._fitted_kinds) - set(vars(self)) - NOT_ALWAYS)
         require(not missing, f"there is no {', '.join(missing)}.")
         c, lots = len(self.classes_), self._lots
-        require(self.classes_.ndim == 1 and c, "classes_ is no list of labels.")
+        require(self.classes_.ndim == 1 and c, "classes_ is not a list of labels.")
         fits = (lots.n_classes, lots.latent_dim) == (c, self.latent_dim)
         require(fits, "classes_ and latent_dim are not those of the draws.")
         if self._image_shape is not None:
-            require(len(self._image_shape) == 3, "the shape of images is none.")
+            require(
+                len(self._image_shape) == 3, "the shape of images has not three parts."
+            )
             check_image_shape(self._image_shape, self.n_features_in_)
         require(
             np.ndim(self._scaling.center) == (self._image_shape is None),
@@ -655,14 +657,15 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         pool, ends, deficit = self._pool, (self._low, self._high), self._deficit
         fits = pool.shape == (n, d) and self._lots.sizes.sum() == n
         fits = fits and all(t.shape == (g, d) and t.dtype == pool.dtype for t in ends)
-        require(fits and pool.isfinite().all(), "the rows that are mixed are none.")
+        require(fits, "the rows that are mixed differ in number or size.")
+        require(pool.isfinite().all(), "the rows that are mixed are not finite.")
         at = self._members
         fits = at.shape == (n,) and at.dtype.kind == "i"
         fits = fits and at.min() >= 0 and at.max() < self._n_samples
-        require(fits, "the positions of the rows that are mixed are none.")
+        require(fits, "the positions of the rows that are mixed are not in X.")
         fits = deficit.shape == (g,) and np.isfinite(deficit).all()
         fits = fits and deficit.min() >= 0 and deficit.any()
-        require(fits, "the numbers of rows to generate are none.")
+        require(fits, "the numbers of rows to generate are not from 0 on.")
 
     def _pool_in_game(self):
         """The rows that G mixes as they are in the game."""

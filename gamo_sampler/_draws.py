@@ -67,13 +67,13 @@ class Lots:
     def check_stored(self):
         tensors = (self.classes, self.sizes, self.cells)
         ok = all(t.ndim == 1 and t.dtype == torch.long for t in tensors)
-        require(ok, "the numbers of rows per class are no integers.")
+        require(ok, "the numbers of rows per class are not integers.")
         ok = (self.sizes > 0).all() and (self.cells > 0).all()
         ok = ok and len(self.sizes) == len(self.classes)
         # Cells are within classes: each class ends where a cell does.
         ok = ok and self.cells.sum() == self.sizes.sum()
         ok = ok and torch.isin(self.sizes.cumsum(0), self.ends).all()
-        require(ok, "the numbers of rows per class and cell differ.")
+        require(ok, "the numbers of rows per class do not fit those per cell.")
         ok = (self.classes.diff() > 0).all() and (self.classes >= 0).all()
         ok = ok and (self.classes < self.n_classes).all()
         require(ok, "the generated classes are not among the classes.")

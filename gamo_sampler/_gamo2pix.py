@@ -494,12 +494,15 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
     def _check_saved(self):
         if not hasattr(self, "decoders_"):
             return
-        for network, fitted in zip(self._made_again(), self.decoders_, strict=False):
-            if not alike(network, fitted):
-                raise ValueError(
-                    "decoders_ is not what the estimator's parameters make: they were "
-                    "changed after fit. Set them back, or fit again."
-                )
+        made = self._made_again()
+        same = len(made) == len(self.decoders_) and all(
+            map(alike, made, self.decoders_)
+        )
+        if not same:
+            raise ValueError(
+                "decoders_ is not what the estimator's parameters make: they were "
+                "changed after fit. Set them back, or fit again."
+            )
 
     def _restore(self):
         if not hasattr(self, "decoders_"):
@@ -526,14 +529,16 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
         shape = () if game._image_shape else (self.n_features_in_,)
         ends = [np.asarray(end) for end in self._range]
         fits = [end.shape for end in ends] == [shape] * 2 and np.isfinite(ends).all()
-        require(fits, "the range of the images is none.")
+        require(fits, "the range of the images is not finite, or of other ones.")
         if game._pool is None:
             return
         rows, features = self._sources
         members = np.array_equal(self._members, np.sort(game._members))
         fits = rows.shape == (len(self._members), self.n_features_in_)
         fits = fits and features.shape == (len(rows), game._n_features_out)
-        require(members and fits, "the images that others are made of are none.")
+        require(
+            members and fits, "the images that others are made of are not the game's."
+        )
 
     # Images ---------------------------------------------------------------
 

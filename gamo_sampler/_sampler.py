@@ -41,6 +41,7 @@ from ._frames import (
     extend,
     fill,
     is_native,
+    n_rows,
     part,
     rechunked,
     stacked,
@@ -670,11 +671,12 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         super()._check_restored()
         table = self._table
         width = self.n_features_in_ if table is None else table.shape[1]
-        scaled = np.shape(self._scaling.center)
-        fits = scaled in ((), (width,)) and len(self._templates) == 2
+        fits = np.shape(self._scaling.center) in ((), (width,))
         if self._pool is not None and table is not None:
             fits = fits and len(table) == len(self._pool)
         require(fits, "the table is not that of the fit.")
+        fits = [n_rows(empty) for empty in self._templates] == [0, 0]
+        require(fits, "the tables to be filled are not empty ones.")
         weights = getattr(self, "provenance_", None)
         fits = weights is None or weights.shape[1] == self._n_samples
         require(fits, "provenance_ is not on the rows of the fit.")

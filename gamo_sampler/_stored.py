@@ -116,9 +116,10 @@ class Writer:
 
     def tensor(self, tensor, path):
         """The name of a tensor in the file."""
-        name = path if path not in self.tensors else f"{path}.{len(self.tensors)}"
-        self.tensors[name] = tensor
-        return name
+        while path in self.tensors:  # of a dict with the keys 1 and "1"
+            path += "'"
+        self.tensors[path] = tensor
+        return path
 
     def text(self, values, path):
         """The same for many values: their JSON, in bytes."""

@@ -232,10 +232,11 @@ class Numbers:
     def check_stored(self):
         ok = self.values.dtype == float and self.missing.dtype == bool
         ok = ok and self.values.ndim == 1 and self.values.shape == self.missing.shape
-        ok = ok and np.isfinite([*self.values, self.mean]).all()
-        require(ok and self.width in (1, 2), "a column of numbers is none.")
+        ok = ok and np.isfinite(self.values).all() and np.isfinite(self.mean)
+        ok = ok and self.width in (1, 2)
         instant = isinstance(self.origin, np.datetime64 | np.timedelta64)
-        require(instant or self.origin == 0, "a column of numbers starts nowhere.")
+        ok = ok and (instant or self.origin == 0)
+        require(ok, f"column {self.name!r} is not one of finite numbers.")
 
     def __len__(self):
         return len(self.values)
@@ -302,7 +303,7 @@ class Categories:
         ok = self.codes.shape == self.missing.shape == (n,)
         ok = ok and self.codes.dtype.kind == "i" and self.missing.dtype == bool
         ok = ok and (self.codes >= 0).all() and 0 < self.width <= MAX_LEVELS
-        require(ok, "a column of categories is none.")
+        require(ok, f"column {self.name!r} is not one of categories.")
 
     def __len__(self):
         return len(self.codes)

@@ -147,7 +147,7 @@ class Scaling:
         both = [np.asarray(part) for part in (self.center, self.scale)]
         ok = all(part.dtype.kind == "f" and np.isfinite(part).all() for part in both)
         ok = ok and both[0].shape == both[1].shape and (both[1] > 0).all()
-        require(ok, "the scaling is none.")
+        require(ok, "the scaling is not by finite numbers above 0.")
 
     @classmethod
     def of_rows(cls, X):

@@ -67,6 +67,18 @@ def test_the_page_on_training_runs(tmp_path, monkeypatch):
     assert namespace["classifier"].n_iter_ == 10
 
 
+def test_the_page_on_saving_runs_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for block in snippets("doc/saving.rst"):
+        exec(block, namespace)
+    sampler, X = namespace["sampler"], namespace["X"]
+    np.testing.assert_array_equal(sampler.sample({2: 5})[0], namespace["X_more"])
+    first = sampler.classifier_[0].weight
+    np.testing.assert_array_equal(namespace["weights"], first)
+    assert namespace["classifier"].predict(X).shape == (110,)
+
+
 def test_pages_snippets_are_python():
     """Those of clusters that the tests have not got."""
     for page in (ROOT / "doc").glob("*.rst"):

@@ -623,6 +623,16 @@ def test_parameters_that_were_changed_after_fit(tmp_path, changed):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("changed", [{"decoder": "per_class"}, {"latent_dim": 7}])
+def test_parameters_of_decoders_that_were_changed_after_fit(tmp_path, changed):
+    game = GAMOClassifier(feature_extractor="conv", max_iter=1)
+    sampler = GAMO2Pix(game, max_rounds=1, random_state=0).fit(IMAGES, DIGITS)
+    sampler.set_params(**changed)
+    with pytest.raises(ValueError, match=r"decoders_ is not what.*changed after fit"):
+        sampler.save(tmp_path / "file")
+    assert os.listdir(tmp_path) == []
+
+
 def test_own_attributes(tmp_path):
     classifier = GAMOClassifier(**QUICK).fit(X, Y)
     classifier.note = {"who": ("me", float("inf")), 3: pathlib.Path("a")}

@@ -105,6 +105,14 @@ def test_arrays(array):
     assert again.flags.writeable
 
 
+def test_arrays_under_names_that_look_alike():
+    values = {1: np.zeros(2), "1": np.ones(2), "1'": np.ones(3)}
+    again = through_json({"a": values})["a"]
+    assert {k: v.tolist() for k, v in again.items()} == {
+        k: v.tolist() for k, v in values.items()
+    }
+
+
 @pytest.mark.parametrize(
     "tensor",
     [torch.arange(6.0).view(2, 3), torch.arange(6).view(2, 3).T, torch.zeros(0, 2)],
