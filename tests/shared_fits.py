@@ -192,6 +192,7 @@ def what_else(rank):
         "weights": refusal(classifier, X, y, 1 + rank * y),
         "seed": refusal(clone(classifier).set_params(random_state=rank), X, y),
         "failure": refusal(failing, X, y),
+        "further": further_fits(),
         "fresh": fresh.predict_proba(X).tolist(),
     }
     found["ends"] = [
@@ -208,6 +209,14 @@ def what_else(rank):
         with parallel_config("threading", n_jobs=n_jobs):
             found[f"search of {n_jobs}"] = cross_validated()
     return found | {"group": dist.is_initialized()}
+
+
+def further_fits():
+    """Probabilities after fits that go on from others."""
+    X, y = table()
+    model = GAMOClassifier(max_iter=2, warm_start=True, **SMALL).fit(X, y).fit(X, y)
+    model.partial_fit(X[::2], y[::2]).partial_fit(X[1::2], y[1::2])
+    return model.predict_proba(X).tolist()
 
 
 def ended(**parameters):

@@ -26,6 +26,7 @@ from .shared_fits import (
     FITS,
     SMALL,
     cross_validated,
+    further_fits,
     outcome,
     pictures,
     refusal,
@@ -177,6 +178,13 @@ def test_a_fit_that_fails_fails_in_all_as_in_one(what_else):
     one = refusal(clone(FITS["hull"][0]).set_params(learning_rate=1e30), *table())
     assert one.startswith("Training failed in epoch 1: the classifier was the first")
     assert [found["failure"] for found in what_else] == [one, one]
+
+
+def test_fits_that_go_on_are_shared(what_else):
+    alone = further_fits()
+    for found in what_else:
+        np.testing.assert_allclose(found["further"], alone, rtol=1e-3, atol=1e-5)
+    assert what_else[0]["further"] == what_else[1]["further"]
 
 
 def test_what_ends_one_process_ends_all_after_the_epoch(what_else):

@@ -7,6 +7,8 @@ import re
 import runpy
 import sys
 from collections import Counter
+from contextlib import suppress
+from types import ModuleType
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -77,6 +79,54 @@ def test_the_page_on_saving_runs_in_order(tmp_path, monkeypatch):
     first = sampler.classifier_[0].weight
     np.testing.assert_array_equal(namespace["weights"], first)
     assert namespace["classifier"].predict(X).shape == (110,)
+
+
+class FakeTrial:
+    """Of Optuna's trials what the page needs; the first one is pruned at once."""
+
+    def __init__(self, number):
+        self.number = number
+        self.reported = []
+
+    def suggest_float(self, name, low, high, log):
+        return 1e-3
+
+    def report(self, value, step):
+        self.reported.append((value, step))
+
+    def should_prune(self):
+        return self.number == 0
+
+
+class FakeStudy:
+    def optimize(self, objective, n_trials):
+        self.trials = [FakeTrial(number) for number in range(n_trials)]
+        self.values = []
+        for trial in self.trials:
+            with suppress(TrialPrunedError):
+                self.values.append(objective(trial))
+
+
+class TrialPrunedError(Exception):
+    pass
+
+
+def test_the_page_on_training_runs_in_order(monkeypatch, capsys):
+    optuna = ModuleType("optuna")
+    optuna.TrialPruned = TrialPrunedError
+    optuna.create_study = lambda direction: FakeStudy()
+    monkeypatch.setitem(sys.modules, "optuna", optuna)
+    namespace = {}
+    marks = ["max_time", "is_good", "optuna", "warm_start", "partial_fit"]
+    for mark in marks:
+        exec(snippet("doc/training.rst", mark), namespace)
+    pruned, *others = namespace["study"].trials
+    assert [step for _, step in pruned.reported] == [1]
+    for trial, value in zip(others, namespace["study"].values, strict=True):
+        assert max(score for score, _ in trial.reported) == value
+        assert trial.reported[-1][1] == 3
+    assert namespace["model"].n_iter_ == 10
+    assert capsys.readouterr().out.splitlines()[-1] == "10"
 
 
 def test_pages_snippets_are_python():
