@@ -690,6 +690,8 @@ def test_structures_are_those_of_layers_and_shapes():
 # Killed -------------------------------------------------------------------------
 
 PROCESSES = multiprocessing.get_context("forkserver")
+# Torch imports the other one when it makes the first optimiser.
+PROCESSES.set_forkserver_preload([__name__, "torch._dynamo"])
 LONG = {
     "dropout": classifier(
         classifier=with_dropout,
@@ -740,8 +742,6 @@ def inode(path):
 
 def check_killed(name, n_kills, n_epochs, path):
     """Killed so many times, and at the end the bits of an unbroken run."""
-    # Torch imports the other one when it makes the first optimiser.
-    PROCESSES.set_forkserver_preload([__name__, "torch._dynamo"])
     rng = np.random.default_rng()
     epochs = [kill_in_training(path, rng, name, n_epochs) for _ in range(n_kills)]
     assert sorted(set(epochs)) == epochs  # each went on from the one before
@@ -753,6 +753,33 @@ def check_killed(name, n_kills, n_epochs, path):
 
 def test_killed_three_times(path):
     check_killed("dropout", 3, 20, path)
+
+
+def train_to_the_second_write(stage, path):
+    """Killed at its `stage`, a function of os."""
+    own, calls = getattr(os, stage), count(1)
+
+    def killed(*arguments):
+        # A write syncs the file and the folder, and renames once.
+        if next(calls) == {"fsync": 3, "replace": 2}[stage]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return own(*arguments)
+
+    setattr(os, stage, killed)
+    train("dropout", 4, path)
+
+
+@pytest.mark.parametrize("stage", ["fsync", "replace"])
+def test_killed_as_it_writes(stage, path):
+    process = PROCESSES.Process(target=train_to_the_second_write, args=(stage, path))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert epoch_of(path) == 1
+    [left] = set(path.parent.iterdir()) - {path}
+    assert left.name.startswith(".gamo_sampler-")
+    goes_on = checkpointed(long_fit("dropout", 4), path).set_params(resume=True)
+    check_equal(fitted(goes_on, rows), fitted(long_fit("dropout", 4), rows))
 
 
 @pytest.mark.slow
