@@ -117,7 +117,7 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         Where the decoders were trained.
     n_features_in_ : int
         Number of values of an image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
 
     See Also
