@@ -38,9 +38,12 @@ numpydoc_show_class_members = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = "gamo_sampler"
+html_logo = html_favicon = "logo.svg"
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_theme_options = {
+    "logo": {"text": "gamo_sampler"},
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
     "navbar_end": ["theme-switcher"],

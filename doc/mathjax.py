@@ -32,6 +32,8 @@ def _script_of_package():
         [archive] = Path(folder).glob("*.tgz")
         found = sha512(archive.read_bytes()).hexdigest()
         if found != SHA512:
-            raise ValueError(f"{PACKAGE} has SHA-512 {found}, but {SHA512} is expected.")
+            raise ValueError(
+                f"{PACKAGE} has SHA-512 {found}, but {SHA512} is expected."
+            )
         with tarfile.open(archive) as members:
             return members.extractfile(f"package/{SCRIPT}").read()
