@@ -51,8 +51,10 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
     A generated image starts from convex weights w on rows of its class, of which
     :math:`x_j` has the greatest:
 
-    .. math:: \mathrm{dec}(z | w^T F(X_i))
-              + \mathrm{detail} \cdot (x_j - \mathrm{dec}(\mu(F(x_j)))).
+    .. math::
+
+        & \mathrm{dec}(z | w^T F(X_i)) \\
+        & + \mathrm{detail} \cdot (x_j - \mathrm{dec}(\mu(F(x_j)))).
 
     The first term is the paper's. It is blurred; the second gives back what the decoder
     leaves out of the nearest of the real images.
