@@ -27,6 +27,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "benchmarks/*"]
+highlight_language = "none"  # of blocks that name no other: commands
 templates_path = ["_templates"]
 # The gallery's settings hold a function.
 suppress_warnings = ["config.cache"]
@@ -45,7 +46,9 @@ html_static_path = ["_static"]
 html_theme_options = {
     "logo": {"text": "gamo_sampler"},
     "show_prev_next": False,
-    "secondary_sidebar_items": ["page-toc"],
+    # The guide has short pages, and code that takes the width.
+    "secondary_sidebar_items": {"**": ["page-toc"]}
+    | {f"guide/{page.stem}": [] for page in (HERE / "guide").glob("*.rst")},
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button"],
     "header_links_before_dropdown": 6,
@@ -53,7 +56,15 @@ html_theme_options = {
 }
 # Pages of one level have nothing to show on the left.
 html_sidebars = {
-    page: [] for page in ("index", "start", "whats_new", "benchmarks", "contributing")
+    page: []
+    for page in (
+        "index",
+        "start",
+        "start_images",
+        "whats_new",
+        "benchmarks",
+        "contributing",
+    )
 }
 
 # One file, which draws formulas as SVG and needs no fonts of its own.
