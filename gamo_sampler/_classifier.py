@@ -30,9 +30,11 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     them apart; G is rewarded where M errs and D believes. The three players
     minimise (least squares, equations 4 to 6)
 
-    .. math:: L_M = \sum_i L_{i1} + L_{i2} + L_{i3} + L_{i4}, \quad
-              L_D = \sum_i L_{i5} + L_{i6}, \quad
-              L_G = \sum_{i \ne c} L_{i7} + L_{i8} + L_{i9}.
+    .. math::
+
+        L_M &= \sum_i L_{i1} + L_{i2} + L_{i3} + L_{i4} \\
+        L_D &= \sum_i L_{i5} + L_{i6} \\
+        L_G &= \sum_{i \ne c} L_{i7} + L_{i8} + L_{i9}
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         The frequencies that M was trained for, see Notes.
     n_features_in_ : int
         Number of features; of an image, all its values.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
     n_iter_ : int
         Number of epochs played, the last of which `max_time` or Ctrl-C may have ended.

@@ -46,7 +46,7 @@ class GAMOFeatures(
         The fitted game.
     n_features_in_ : int
         Number of features; of an image, all its values.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
 
     See Also

@@ -56,8 +56,10 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
     A generated image starts from convex weights w on rows of its class, of which
     :math:`x_j` has the greatest:
 
-    .. math:: \mathrm{dec}(z | w^T F(X_i))
-              + \mathrm{detail} \cdot (x_j - \mathrm{dec}(\mu(F(x_j)))).
+    .. math::
+
+        & \mathrm{dec}(z | w^T F(X_i)) \\
+        & + \mathrm{detail} \cdot (x_j - \mathrm{dec}(\mu(F(x_j)))).
 
     The first term is the paper's. It is blurred; the second gives back what the decoder
     leaves out of the nearest of the real images.
@@ -122,7 +124,7 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
         Where the decoders were trained.
     n_features_in_ : int
         Number of values of an image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
 
     See Also

@@ -75,13 +75,11 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     estimator : classifier with `predict_proba`
         In most cases a pipeline of a sampler and a classifier. It is cloned and fitted;
         one that is fitted already goes in as a :class:`sklearn.frozen.FrozenEstimator`.
-    prior : {"training", "uniform"} or array-like of shape (n_classes,), \
-            default="training"
-        Probabilities of the classes where predictions are made: their frequencies in
-        the y that `fit` is given, before any resampling; equal ones; or any others, in
-        the order of `classes_`.
-    trained_prior : {"uniform", "training"} or array-like of shape (n_classes,), \
-            default="uniform"
+    prior : {"training", "uniform"} or array-like, default="training"
+        Probabilities of the classes, (n_classes,), where predictions are made: their
+        frequencies in the y that `fit` is given, before any resampling; equal ones; or
+        any others, in the order of `classes_`.
+    trained_prior : {"uniform", "training"} or array-like, default="uniform"
         Those that `estimator` learns with. "uniform" is right for samplers that make
         all classes equal, which most do by default, and for
         ``class_weight="balanced"``; "training" for a classifier that sees the rows as
@@ -97,7 +95,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         The fitted `estimator`.
     n_features_in_ : int
         Number of features, where `estimator` says it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where `estimator` says them.
 
     See Also

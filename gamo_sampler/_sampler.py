@@ -124,7 +124,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         The labels.
     n_features_in_ : int
         Number of features; of an image, all its values.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
     provenance_ : scipy.sparse.csr_array of shape (n_generated, n_samples)
         The convex weights of the rows that `fit_resample` generated on the rows of X,

@@ -19,17 +19,17 @@ import torch
 import gamo_sampler
 from gamo_sampler import GAMOClassifier, GAMOSampler
 
-from .pages import ROOT, snippet, snippets
+from .pages import ROOT, pages, run, snippet, snippets
 
+# Pages with a test of their own, which gives them what is not there: clusters, Optuna.
+OWN = {"large", "saving", "training"}
 README = (ROOT / "README.rst").read_text()
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class:UserWarning")
 def test_readme_snippets_run_in_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    namespace = {}
-    for block in snippets("README.rst"):
-        exec(block, namespace)
+    namespace = run("README.rst")
     assert len(namespace["X_more"]) == 50
     assert namespace["search"].best_params_["discriminator"] in ("auto", None)
 
@@ -129,19 +129,30 @@ def test_the_page_on_training_runs_in_order(monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "10"
 
 
-def test_pages_snippets_are_python():
-    """Those of clusters that the tests have not got."""
-    for page in (ROOT / "doc").glob("*.rst"):
-        for block in snippets(page):
-            compile(block, page, "exec")
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if page.stem not in OWN], ids=str
+)
+def test_pages_run_in_order(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with torch.random.fork_rng([]):
+        run(page)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("page", pages(), ids=str)
+def test_pages_snippets_are_python(page):
+    """Those that do not run here, too."""
+    for block in snippets(page):
+        compile(block, page, "exec")
 
 
 def test_ci_runs_the_readme_s_commands():
     commands = re.findall(r"^    (python -m pip install .*)$", README, re.MULTILINE)
-    assert len(commands) == 2
+    install, test, document = commands
     script = (ROOT / ".ci" / "run").read_text().splitlines()
-    assert f"({commands[0]})" in script
-    assert f"({commands[1]})" == script[-1]
+    assert f"({install})" in script
+    assert f"({test})" == script[-1]
+    assert document.endswith("sphinx -W -D plot_gallery=0 doc doc/_build/html")
 
 
 @pytest.mark.parametrize(

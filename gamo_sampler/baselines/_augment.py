@@ -42,7 +42,7 @@ class AugmentationSampler(NewRowsSampler):
         Number of images that were made, per label.
     n_features_in_ : int
         Number of values of an image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
 
     See Also

@@ -82,7 +82,7 @@ class CGANSampler(NewRowsSampler):
         Number of rows that were generated, per label.
     n_features_in_ : int
         Number of features; of an image, all its values.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
     n_iter_ : int
         Number of epochs, where there was something to generate, like the next

@@ -96,7 +96,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
         The labels.
     n_features_in_ : int
         Number of features; of an image, all its values.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
     n_iter_ : int
         Number of epochs.
