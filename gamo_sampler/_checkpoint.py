@@ -108,7 +108,6 @@ class Checkpoint:
 
     def begin(self, training):
         """Bring a training that has not begun to where that of the file is."""
-        encoded(training.state(), {})  # what cannot be written, is refused here
         self.header["networks"] = {
             name: digest(structure(network))
             for name, network in training.networks.items()
@@ -117,6 +116,7 @@ class Checkpoint:
             self.restore(training)
         self.found = None
         self.whole = training.state()
+        encoded(self.whole, {})  # what cannot be written, is refused here
 
     def restore(self, training):
         header, tensors = self.found
@@ -245,8 +245,11 @@ def described(value):
 
 def structure(network):
     """Layers, and the names, types and shapes of what a network's state holds."""
-    state = network.state_dict()
-    parts = [(k, str(v.dtype), tuple(v.shape)) for k, v in state.items()]
+    parts = [
+        # Beside tensors there may be whatever `get_extra_state` of a user's gives.
+        (name, type(v), getattr(v, "dtype", None), tuple(getattr(v, "shape", ())))
+        for name, v in network.state_dict().items()
+    ]
     return [without_addresses(repr(network)), *parts]
 
 

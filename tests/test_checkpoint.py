@@ -29,6 +29,7 @@ from gamo_sampler._checkpoint import (
     structure,
 )
 from gamo_sampler._game import Game
+from gamo_sampler._lazy import lazy_rows
 from gamo_sampler._persistence import read_file, write_file
 from gamo_sampler._training import Training
 
@@ -606,17 +607,35 @@ def test_a_path_is_that_of_the_start(path, monkeypatch):
 
 
 class Remembers(nn.Linear):
-    """A network with a state that is no tensor."""
+    """A network with a state that is no tensor, which its outputs follow."""
+
+    seen = 0
+
+    def forward(self, x):
+        self.seen += self.training
+        return super().forward(x) * (1 + self.seen % 3)
 
     def get_extra_state(self):
-        return {"seen": {1, 2}}
+        return {"seen": self.seen}
 
     def set_extra_state(self, state):
-        self.seen = state
+        self.seen = state["seen"]
+
+
+def test_an_extra_state_goes_on(path):
+    estimator = classifier(classifier=Remembers)
+    goes_on = checkpointed(estimator, path)
+    break_off(goes_on, rows, 3)
+    X, y = rows()
+    found = goes_on.set_params(resume=True).fit(X, y)
+    expected = estimator.fit(X, y)
+    assert found.history_ == expected.history_
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
 
 
 def test_what_a_file_cannot_hold_is_refused_before_training(path, monkeypatch):
     monkeypatch.setattr(Training, "attempt", None)
+    monkeypatch.setattr(Remembers, "get_extra_state", lambda _: {"seen": {1, 2}})
     match = r"cannot hold state.game.M.network._extra_state.seen, a set"
     with pytest.raises(ValueError, match=match):
         fitted(classifier(classifier=Remembers, checkpoint=path), rows)
@@ -643,8 +662,6 @@ def test_encoded_and_decoded():
 
 
 def test_rows_have_one_digest_however_they_are_stored(tmp_path):
-    from gamo_sampler._lazy import lazy_rows
-
     X = np.random.default_rng(0).normal(size=(10_000, 3))
     np.save(tmp_path / "X.npy", X)
     digest = digest_of_rows(X)
