@@ -8,7 +8,7 @@ from ._audit import COPY_WEIGHT
 
 # Ordinary games stayed on the other side of these, with room to spare.
 COPIES = 0.9  # share of a class's generated rows
-FEW_ROWS = 0.03  # of a class's rows, and
+FEW_ROWS = 0.02  # of a class's rows, and
 FEWEST_ROWS = 2  # at least so many rows, of
 MANY_ROWS = 10  # or more
 SURE = 0.98  # D's accuracy on either kind of row

@@ -94,7 +94,7 @@ class Player:
             "optimizer": self.optimizer,
             "average": self.average,
         }
-        return [(name, part) for name, part in parts.items() if part]
+        return [(name, part) for name, part in parts.items() if part is not None]
 
 
 def make_player(network, params, device, group=ALONE):

@@ -37,6 +37,7 @@ class Health:
     def __init__(self, game, classifier):
         self.game = game
         self.classifier = classifier
+        self.by_class = {}
         self.generated = OfGenerated(game) if game.G else None
         n_classes = len(game.n_generated)
         made = game.lots.classes.tolist() if game.G else []

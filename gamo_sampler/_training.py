@@ -113,7 +113,8 @@ class Training:
             f"{error} Going back to the end of epoch {len(self.history)}, and on with "
             f"learning_rate={learning_rate:.3g} (retry {self.retries} of {RETRIES})."
         )
-        self.game.restore(good)
+        # A copy: Adam would go on in the tensors that it is given.
+        self.game.restore(copied(good))
         self.game.set_learning_rate(learning_rate)
 
     def state(self):

@@ -174,6 +174,7 @@ def test_networks_with_batch_statistics_are_refused_by_name(what_else):
         )
 
 
+@pytest.mark.filterwarnings("ignore:.* Going back to the end of epoch 0")
 def test_a_fit_that_fails_fails_in_all_as_in_one(what_else):
     one = refusal(clone(FITS["hull"][0]).set_params(learning_rate=1e30), *table())
     assert one.startswith("Training failed in epoch 1: the classifier was the first")
