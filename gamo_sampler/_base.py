@@ -608,9 +608,13 @@ class BaseGAMO(BaseEstimator):
 
     def _probabilities(self, X):
         """M(x), (n, n_classes), float64."""
-        networks = [self.feature_extractor_, self.classifier_]
-        scores = self._through(X, *[n for n in networks if n is not None])
+        scores = self._through(X, *self._predictors())
         return scores.double().softmax(1).numpy()
+
+    def _predictors(self):
+        """F, where there is one, and M."""
+        networks = [self.feature_extractor_, self.classifier_]
+        return [n for n in networks if n is not None]
 
     def _counts(self, n, random_state):
         """Rows per generated class from `sample`'s n."""
