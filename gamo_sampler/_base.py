@@ -36,6 +36,22 @@ from ._lazy import check_rows, subset
 from ._limits import Limits
 from ._listeners import Callbacks, check_callbacks, progress
 from ._losses import CRITERIA, DECEPTIONS
+from ._memory import (
+    COPIES,
+    FLOAT,
+    batch_part,
+    check_memory,
+    dense_values,
+    device_memory,
+    in_blocks,
+    memory_line,
+    networks_part,
+    pool_part,
+    result_part,
+    row_activation_bytes,
+    rows_part,
+    weights_part,
+)
 from ._networks import ConvexGenerator
 from ._past import FRESH, kept
 from ._saving import SaveMixin
@@ -45,6 +61,7 @@ from ._torch import (
     Rows,
     Scaling,
     block_size,
+    is_resident,
     private_random_state,
     process_rng,
     put_to_rest,
@@ -60,7 +77,6 @@ from ._watch import (
     check_finite,
     check_weights,
     hold_out,
-    memory_line,
 )
 from ._weights import class_weights, margin
 from .exceptions import TrainingWarning
@@ -285,7 +301,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         self._check_parameters(X, image_shape)
         self.classes_ = np.unique(y) if past.classes is None else past.classes
         y = np.searchsorted(self.classes_, y)
-        with shared_fit(self.device_) as group:
+        with shared_fit(self.device_) as group, device_memory("a smaller batch_size"):
             self._fit_in(group, X, y, targets, sample_weight, groups, past)
         self._is_trained = True
 
@@ -301,6 +317,8 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         rng = run_generator(random_state)
         given["checkpoint"] = checkpoint.found and checkpoint.found[0]
         group.check_same(X, rng, **given)
+        sizes = np.bincount(y)[[targets.get(i, 0) > 0 for i in self.classes_]]
+        check_memory("Training", self._parts_of_fit(X, sizes.tolist()), self.device_)
         with workspace(), self._users_rng(rng) as users_rng:
             train, held_out = slice(None), None
             if self.early_stopping and len(self.classes_) > 1:
@@ -492,6 +510,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         """Play the game to its end, or to where somebody ends it."""
         self.history_ = training.history
         watcher = training.watcher
+        check_memory("Training", self._parts_of_game(training.game), self.device_)
         if self.verbose > 1:
             print(self._memory(training.game))
         if self.verbose and self.resume:
@@ -544,6 +563,36 @@ class BaseGAMO(SaveMixin, BaseEstimator):
     def _round_limit(self):
         """Greatest number of rounds, None for no limit."""
         return 1000 if self.max_rounds == "auto" else self.max_rounds
+
+    def _parts_of_fit(self, X, sizes):
+        """What follows from the numbers of rows, of all and of each generated class."""
+        (n, d), n_pool = X.shape, sum(sizes)
+        parts = [rows_part(n, X.size if is_resident(X) else 0)]
+        if sizes and self.feature_extractor is None:
+            block, itemsize = d * min(n, block_size(d)), np.dtype(X.dtype).itemsize
+            parts.append(pool_part(n_pool * d, itemsize, block))
+        hidden = hidden_sizes(self.hidden_layer_sizes, d)
+        values = 0
+        if sizes and self.generator == "convex":
+            values = dense_values(self.latent_dim + len(self.classes_), hidden[0])
+        if values and self.neighborhood is None:
+            values += dense_values(max(hidden[-1] // 2, 1), n_pool)
+            # Of one class: weights, their gradient and that of the softmax.
+            rows = -(-min(self.batch_size, n) // len(sizes))
+            parts.append(batch_part(3 * FLOAT * rows * n_pool))
+        return [*parts, networks_part(values)]
+
+    def _parts_of_game(self, game):
+        """What playing it will add to a game that is set up."""
+        learners = [player.network for player in (game.F, game.M) if player]
+        x = torch.zeros(3, game.rows.n_features, device=self.device_)
+        n_rows = game.batch_size // game.group.size
+        learn = [p for n in self._networks().values() for p in n.parameters()]
+        values = sum(p.numel() for p in learn if p.requires_grad)
+        return [
+            batch_part(n_rows * row_activation_bytes(learners, x)),
+            networks_part(values, COPIES - 1),
+        ]
 
     def _memory(self, game):
         learners = [player.network for player in (game.F, game.M) if player]
@@ -700,8 +749,8 @@ class BaseGAMO(SaveMixin, BaseEstimator):
             Their labels.
         """
         counts, random_state = self._order(n, random_state)
-        labels = np.repeat(self._generated_classes(), counts)
-        return self._generate(counts, random_state), labels
+        rows = self._generate(counts, random_state)
+        return rows, np.repeat(self._generated_classes(), counts)
 
     def _order(self, n, random_state):
         """Rows per generated class, and the random state, from what `sample` is given.
@@ -749,20 +798,26 @@ class BaseGAMO(SaveMixin, BaseEstimator):
     def _through(self, X, *networks):
         """Rows X (n, n_features), scaled, through the networks, on the CPU."""
         device = next(self.classifier_.parameters()).device
-        blocks = []
+
+        def mapped(block):
+            x = self._scaling.forward(X[block]).to(device)
+            for network in networks:
+                x = network(x)
+            return x.cpu()
+
         with workspace(), torch.no_grad():
-            for block in gen_batches(len(X), block_size(X.shape[1])):
-                x = self._scaling.forward(X[block]).to(device)
-                for network in networks:
-                    x = network(x)
-                blocks.append(x.cpu())
-        return torch.cat(blocks)
+            blocks = in_blocks(mapped, len(X), block_size(X.shape[1]))
+            return torch.cat(list(blocks))
 
     def _probabilities(self, X):
         """M(x), (n, n_classes), float64."""
-        networks = [self.feature_extractor_, self.classifier_]
-        scores = self._through(X, *[n for n in networks if n is not None])
+        scores = self._through(X, *self._predictors())
         return scores.double().softmax(1).numpy()
+
+    def _predictors(self):
+        """F, where there is one, and M."""
+        networks = [self.feature_extractor_, self.classifier_]
+        return [n for n in networks if n is not None]
 
     def _counts(self, n, random_state):
         """Rows per generated class from `sample`'s n."""
@@ -788,14 +843,33 @@ class BaseGAMO(SaveMixin, BaseEstimator):
 
     def _generate(self, counts, random_state):
         """Rows of the generated classes, (sum of counts, d), class by class."""
+        check_memory("Generating rows", [self._part_of_rows(counts)])
         rng = run_generator(random_state)
         return stacked((rows for rows, *_ in self._blocks(counts, rng)), sum(counts))
+
+    def _part_of_rows(self, counts):
+        row_bytes = self._pool.shape[1] * self._pool.element_size()
+        return result_part(int(sum(counts)), row_bytes)
+
+    def _part_of_weights(self, counts):
+        sizes = self._lots.sizes.tolist()
+        return weights_part(self._n_weights(counts, sizes))
+
+    def _n_weights(self, counts, sizes):
+        """Weights of so many rows of each class, made of one of so many."""
+        if self.generator != "convex":
+            return 0
+        most = 2 if self.neighborhood is not None else max(sizes)
+        most = min(most, self.max_sources or most)
+        return sum(int(n) * min(most, m) for n, m in zip(counts, sizes, strict=True))
 
     def _generate_with_weights(self, counts, random_state, collect=stacked):
         """What `collect` makes of the same rows, and their weights on those of X.
 
         The weights are sparse, and None where the generator is not convex.
         """
+        parts = [self._part_of_rows(counts), self._part_of_weights(counts)]
+        check_memory("Generating rows", parts)
         weights = []
 
         def kept(blocks):
@@ -863,8 +937,10 @@ class BaseGAMO(SaveMixin, BaseEstimator):
     def _draws(self, counts, rng):
         """Class positions and draws for so many rows each, in blocks of few values."""
         width = max(self._pool.shape[1], self.generator_.n_sources)
-        labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-        for k in labels.split(max(1, CHUNK_VALUES // width)):
+        ends = torch.tensor(counts).cumsum(0)
+        for block in gen_batches(int(ends[-1]), max(1, CHUNK_VALUES // width)):
+            at = torch.arange(block.start, block.stop)
+            k = torch.searchsorted(ends, at, right=True)
             yield k, self._lots.of(k, rng)
 
 

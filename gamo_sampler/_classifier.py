@@ -11,10 +11,11 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._base import BaseGAMO
 from ._docs import documented
+from ._export import PriorCorrection, Served, check_path, exported
 from ._images import as_read, check_image_shape
 from ._lazy import check_rows, in_memory, subset
 from ._past import FRESH, Past
-from ._priors import change_prior, check_prior
+from ._priors import change_prior, check_prior, prior_ratio
 from ._saving import saved
 from ._stored import require
 from ._strategy import rows_for_batch, rows_to_generate
@@ -376,6 +377,78 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             require(
                 prior.shape == self.classes_.shape, "the prior is of other classes."
             )
+
+    def export(self, path, X, *, prior=None):
+        """Write a file that gives `predict_proba` without this package.
+
+        Scaling, feature extractor, classifier and the correction for `prior` are one
+        graph, for any number of rows. What a row is, X says. Values are not checked:
+        missing ones give missing probabilities. Networks of your own are exported as
+        far as torch can.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to write. The ending is the format: ``.pt2``, a program for
+            `torch.export.load`, or ``.onnx``, for which onnx and onnxscript are needed.
+        X : array-like of shape (n_samples, n_features) or images
+            Rows as the file will be given them, one at least. Their type, and the
+            layout of images, are those that it takes: floats where these are floats.
+        prior : {"uniform", "training"}, array-like of shape (n_classes,) or None, \
+                default=None
+            As in `predict_proba`; fixed in the file.
+
+        Raises
+        ------
+        ImportError
+            For ONNX without those: ``pip install "gamo_sampler[export]"``.
+        ValueError
+            If the path ends otherwise, or if torch cannot export the networks.
+
+        Notes
+        -----
+        The input is called ``X``, the output ``probabilities``: float64, of shape
+        (n_samples, n_classes). The labels, in the order of its columns, are a list in
+        JSON: in a .pt2 file the extra file ``classes.json``, in an .onnx file the
+        metadata property ``classes``.
+
+        Examples
+        --------
+        >>> import json, os, tempfile
+        >>> import torch
+        >>> from sklearn.datasets import load_iris
+        >>> from gamo_sampler import GAMOClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> classifier = GAMOClassifier(random_state=0, max_iter=20).fit(X, y)
+        >>> path = os.path.join(tempfile.mkdtemp(), "iris.pt2")
+        >>> classifier.export(path, X)
+        >>> extra = {"classes.json": ""}
+        >>> served = torch.export.load(path, extra_files=extra).module()
+        >>> labels = json.loads(extra["classes.json"])
+        >>> [labels[i] for i in served(torch.tensor(X[[0, 60, 105]])).argmax(1)]
+        [0, 1, 2]
+        """
+        check_is_fitted(self)
+        path, write = check_path(path)
+        served, shape, dtype = self._served(X, prior)
+        write(exported(served, shape, dtype), path, self.classes_)
+
+    def _served(self, X, prior):
+        """The module to export, and the shape and type of a row of its input."""
+        rows = self._check_rows(X)
+        is_images = getattr(X, "ndim", 2) > 2
+        correction = None
+        if prior is not None:
+            prior = check_prior(prior, self.class_prior_)
+            ratio = prior_ratio(self.trained_prior_, prior)
+            correction = PriorCorrection(ratio, prior)
+        served = Served(
+            self._scaling,
+            self._predictors(),
+            is_images and as_read(X, self._image_shape)[2] is not None,
+            correction,
+        )
+        return served, X.shape[1:] if is_images else rows.shape[1:], rows.dtype
 
     def _make_game(self, *args, **kwargs):
         game = super()._make_game(*args, **kwargs)

@@ -20,6 +20,7 @@ from ._losses import (
     one_hot,
     realism_loss,
 )
+from ._memory import in_blocks
 from ._torch import block_size, upload
 
 LOSSES = ("f", "m_real", "m_generated", "d_real", "d_generated", "g_m", "g_d")
@@ -420,7 +421,8 @@ class Game:
     def through_f(self, x):
         with torch.no_grad():
             # A clone each: a user's F may work in place.
-            return torch.cat([self.F(block.clone()) for block in x.split(self.block)])
+            blocks = in_blocks(lambda at: self.F(x[at].clone()), len(x), self.block)
+            return torch.cat(list(blocks))
 
     # Epochs ---------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from ._game import Player
 from ._images import as_rows
 from ._inner import CONSTRAINTS, comes_fitted, fitted_game, given_game
 from ._losses import divergence, reconstruction_loss
+from ._memory import FLOAT, check_memory, device_memory, result_part
 from ._networks import ConvexGenerator, Inverse, conv_pixels, mlp
 from ._oversampler import NewRowsSampler
 from ._provenance import ProvenanceMixin, heaviest
@@ -348,8 +349,9 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
             axis = None if game._image_shape else 0
             self._range = X.min(axis), X.max(axis)
             y = np.searchsorted(game.classes_, y)
-            rows = Rows(X, game._scaling, self.device_)
-            decoders = self._learn(rows, features, torch.tensor(y), rng)
+            with device_memory("a smaller batch_size"):
+                rows = Rows(X, game._scaling, self.device_)
+                decoders = self._learn(rows, features, torch.tensor(y), rng)
         self.decoders_ = decoders
 
     def _check_convex(self):
@@ -547,6 +549,8 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
     def _generate(self, counts, random_state):
         """Flat images by class, in X's units, and their weights on the rows of X."""
         game = self.classifier_
+        images = result_part(int(sum(counts)), 2 * FLOAT * self.n_features_in_)
+        check_memory("Generating images", [images])
         features, weights = game._generate_with_weights(counts, random_state)
         features = torch.from_numpy(features)
         sources = self._members.searchsorted(weights.indices[heaviest(weights)])

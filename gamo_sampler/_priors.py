@@ -43,16 +43,20 @@ def change_prior(probabilities, trained, prior):
 
     Where that is 0 for all classes, x says nothing on those that can occur: the prior.
     """
+    weighted = probabilities * prior_ratio(trained, prior)
+    weighted = np.where(weighted.sum(1, keepdims=True) > 0, weighted, prior)
+    return weighted / weighted.sum(1, keepdims=True)
+
+
+def prior_ratio(trained, prior):
+    """prior_i / trained_i, 0 of classes that occur in neither."""
     lost = np.flatnonzero((trained == 0) & (prior > 0))
     if len(lost):
         raise ValueError(
             f"Classes {lost.tolist()} (positions in classes_) had no weight in "
             "training, so that their probabilities cannot be raised above 0."
         )
-    ratio = np.divide(prior, trained, out=np.zeros(len(prior)), where=trained > 0)
-    weighted = probabilities * ratio
-    weighted = np.where(weighted.sum(1, keepdims=True) > 0, weighted, prior)
-    return weighted / weighted.sum(1, keepdims=True)
+    return np.divide(prior, trained, out=np.zeros(len(prior)), where=trained > 0)
 
 
 class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):

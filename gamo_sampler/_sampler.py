@@ -1,5 +1,6 @@
 """GAMOSampler: the generator G that comes out of the game, as an over-sampler."""
 
+import math
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -49,6 +50,7 @@ from ._frames import (
 )
 from ._images import as_read
 from ._lazy import check_rows, in_memory, is_lazy
+from ._memory import check_memory, result_part, weights_part
 from ._provenance import ProvenanceMixin
 from ._recipe import Recipe
 from ._saving import saved
@@ -356,7 +358,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         y_resampled : same type as y, of shape (n_samples + n_generated,)
             Their labels; of such an array an ndarray.
         """
-        X, y, rows = self._learn(X, y, groups)
+        X, y, rows = self._learn(X, y, groups, self._check_result)
         if self.feature_extractor is not None:
             X = stacked(self._features(rows), len(rows))
         return self._fit_resample(X, y)
@@ -706,9 +708,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         return hasattr(self, "sampling_strategy_")
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def _learn(self, X, y, groups=None):
-        """Check and train; X and y in the caller's types, and the checked rows."""
+    def _learn(self, X, y, groups=None, check=None):
+        """Check and train; X and y in the caller's types, and the checked rows.
+
+        `check(X, labels)` comes before training.
+        """
         rows, labels, image_shape = self._check_X_y(X, y)
+        if check:
+            check(X, labels)
         groups = None if groups is None else self._check_groups(groups, labels)
         self._table, self._all_withdrawn = None, False
         self._learns_from_table = isinstance(rows, Table | SparseTable)
@@ -740,6 +747,22 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             return super()._check_rows(X)
         validate_data(self, X, reset=False, skip_check_array=True)
         return X
+
+    def _check_result(self, X, labels):
+        """Whether all of the rows, and their weights, will fit in memory."""
+        classes, sizes = np.unique(labels, return_counts=True)
+        counts = [self.sampling_strategy_.get(label, 0) for label in classes]
+        n_rows, width = sum(counts) + len(labels), 1
+        if self.feature_extractor is None:
+            width = _row_bytes(X)
+        parts = [
+            result_part(n_rows, width),
+            weights_part(self._n_weights(counts, sizes.tolist())),
+        ]
+        check_memory("The result", parts)
+
+    def _part_of_rows(self, counts):
+        return result_part(int(sum(counts)), _row_bytes(self._templates[0]))
 
     def _current_probabilities(self, X):
         if self._learns_from_table:
@@ -806,6 +829,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
     def _generate(self, counts, random_state):
         """Rows of the generated classes in the caller's kind of table."""
+        check_memory("Generating rows", [self._part_of_rows(counts)])
         blocks = self._blocks(counts, run_generator(random_state))
         return append(self._templates[0], (rows for rows, *_ in blocks), sum(counts))
 
@@ -951,6 +975,14 @@ def _in_memory(X):
             "load it, np.asarray(X)."
         )
     return X
+
+
+def _row_bytes(X):
+    """Bytes of a row in a container like X, at least."""
+    if is_sparse(X) or not hasattr(X, "shape"):
+        return 1
+    dtypes = X.dtypes if is_frame(X) else [X.dtype] * math.prod(X.shape[1:])
+    return sum(getattr(dtype, "itemsize", 1) for dtype in dtypes)
 
 
 def checked_labels(y):

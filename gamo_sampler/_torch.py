@@ -186,6 +186,12 @@ class Scaling:
         return rows.numpy().astype(np.float64) * self.scale + self.center
 
 
+def is_resident(X):
+    """Whether all of X, scaled, is kept on the device."""
+    is_small = len(X) <= MAX_RESIDENT_ROWS and X.size <= MAX_RESIDENT_VALUES
+    return is_small and getattr(X, "may_be_dense", True)
+
+
 class Rows:
     """Scaled rows of an array, by index.
 
@@ -199,8 +205,7 @@ class Rows:
         self.device = device
         self.n_features = X.shape[1]
         self.resident = None
-        is_small = len(X) <= MAX_RESIDENT_ROWS and X.size <= MAX_RESIDENT_VALUES
-        if is_small and getattr(X, "may_be_dense", True):
+        if is_resident(X):
             self.resident = scaling.forward(X).to(device)
 
     def ahead(self, batches):

@@ -61,46 +61,6 @@ def check_finite(finite, epoch, what="outputs"):
             )
 
 
-def memory_line(networks, learners, x):
-    """What a minibatch x takes, and what the networks take, in megabytes.
-
-    `learners` are F and M, through which x goes one after the other.
-    """
-    kept = activation_bytes(learners, x)
-    # A weight that learns comes with its gradient and Adam's two moments.
-    weights = sum(
-        p.nbytes * (4 if p.requires_grad else 1)
-        for network in networks
-        for p in network.parameters()
-    )
-    return (
-        f"memory: {kept / 1e6:.3g} MB of F's and M's activations per minibatch of "
-        f"{len(x)}, {weights / 1e6:.3g} MB of all weights, gradients and optimiser "
-        "states"
-    )
-
-
-def activation_bytes(networks, x):
-    """Bytes that autograd keeps of x on its way through the networks."""
-    weights = {p.data_ptr() for network in networks for p in network.parameters()}
-    kept = {}
-
-    def keep(tensor):
-        if tensor.data_ptr() not in weights:
-            kept[tensor.data_ptr()] = tensor.nbytes
-        return tensor
-
-    # A user's network may draw: the fit is the same whether it is measured or not.
-    devices = range(torch.cuda.device_count())
-    with (
-        torch.random.fork_rng(devices),
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-    ):
-        for network in networks:
-            x = network(x)
-    return sum(kept.values())
-
-
 def hold_out(y, fraction, random_state):
     """Positions of a stratified validation set, ascending; y are class indices.
 

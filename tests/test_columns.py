@@ -336,7 +336,7 @@ def test_other_choices_are_refused(frame, chosen, wrong):
 def test_kinds_of_tables(frame):
     numbers = frame[["float", "int"]]
     zeros = pd.DataFrame(np.eye(2)).astype(pd.SparseDtype(float, 0.0))
-    gaps = zeros.astype(pd.SparseDtype(float, np.nan))
+    gaps = pd.DataFrame(np.eye(2)).astype(pd.SparseDtype(float, np.nan))
     assert [is_mixed(X) for X in (frame, numbers, gaps, np.eye(2), [[1]])] == [
         *(True, False, True, False, False)
     ]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import sklearn
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.fixes import parse_version
 
 from gamo_sampler import GAMOSampler
 from gamo_sampler._tables import MAX_LEVELS, SparseTable, Table
@@ -329,7 +331,7 @@ def test_indexes_go_on(frame, name):
     X = frame[["float", "str"]].set_axis(index)
     y = pd.Series(Y, index=X.index)
     _, X_resampled, y_resampled = fitted(X, y)
-    assert (X_resampled[:N].to_numpy() == X.to_numpy()).all()
+    assert (X_resampled.iloc[:N].to_numpy() == X.to_numpy()).all()
     assert X_resampled.index.names in (X.index.names, [None])
     assert X_resampled.index[:N].tolist() == X.index.tolist()
     assert X_resampled.index[N:].tolist() == list(range(first_new, first_new + 61))
@@ -473,11 +475,16 @@ def test_frames_of_nothing_but_categories(frame):
         sampler.verify(LinearConstraint([[1]], 0, 1))
 
 
-def test_columns_of_the_same_name_are_refused(frame):
-    """By scikit-learn, which names them."""
+def test_columns_of_the_same_name_are_refused_or_kept_apart(frame):
+    """The former by scikit-learn, from 1.9 on, which names them."""
     X = frame[["float", "str"]].set_axis(["a", "a"], axis=1)
-    with pytest.raises(Exception, match="unique column names"):
-        fitted(X)
+    if parse_version(sklearn.__version__) >= parse_version("1.9"):
+        with pytest.raises(Exception, match="unique column names"):
+            fitted(X)
+        return
+    _, X_resampled, _ = fitted(X)
+    apart = fitted(frame[["float", "str"]])[1].set_axis(["a", "a"], axis=1)
+    pd.testing.assert_frame_equal(X_resampled, apart)
 
 
 # Sparse rows --------------------------------------------------------------

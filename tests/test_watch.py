@@ -12,18 +12,15 @@ from sklearn.metrics import (
     make_scorer,
     roc_auc_score,
 )
-from torch import nn
 
 from gamo_sampler import GAMOClassifier
 from gamo_sampler._game import Game
 from gamo_sampler._networks import linear
 from gamo_sampler._watch import (
-    activation_bytes,
     balanced_log_loss,
     check_losses,
     check_weights,
     hold_out,
-    memory_line,
 )
 
 slowed_down = pytest.mark.filterwarnings("ignore:.* Going back to the end of epoch")
@@ -385,25 +382,3 @@ def test_held_out_rows_do_not_change_the_weight_of_generated_rows(monkeypatch):
     model.fit(X, y)
     model.set_params(early_stopping=True, validation_fraction=0.5).fit(X, y)
     assert seen == pytest.approx([70 / 130] * 2)
-
-
-def test_activation_bytes_of_a_known_network():
-    rng = torch.Generator()
-    network = nn.Sequential(linear(3, 5, rng), nn.Sigmoid(), linear(5, 2, rng))
-    x = torch.zeros(7, 3)
-    # The linear layers keep their inputs, 7 x 3 and 7 x 5, of which the sigmoid keeps
-    # the second as its output; weights are not counted.
-    assert activation_bytes([network], x) == 4 * 7 * (3 + 5)
-    assert activation_bytes([network[:2], network[2:]], x) == 4 * 7 * (3 + 5)
-
-
-def test_memory_line_counts_weights_gradients_and_moments():
-    network = linear(249, 1000, torch.Generator())  # 250,000 parameters: 1 MB
-    line = memory_line([network, network], [network], torch.zeros(1000, 249))
-    assert line == (
-        "memory: 0.996 MB of F's and M's activations per minibatch of 1000, 8 MB of "
-        "all weights, gradients and optimiser states"
-    )
-    network.requires_grad_(False)
-    line = memory_line([network], [network], torch.zeros(1000, 249))
-    assert ", 1 MB of all weights" in line
