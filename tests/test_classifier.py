@@ -465,7 +465,10 @@ def test_published_parameters():
         "validation_fraction",
         "n_iter_no_change",
         "scoring",
+        "callbacks",
+        "max_time",
         "verbose",
+        "warm_start",
         "random_state",
         "device",
     }
