@@ -468,7 +468,10 @@ def test_published_parameters():
         "checkpoint",
         "checkpoint_interval",
         "resume",
+        "callbacks",
+        "max_time",
         "verbose",
+        "warm_start",
         "random_state",
         "device",
     }
