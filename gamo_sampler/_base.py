@@ -646,8 +646,9 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         if not self._has_networks():
             return
         for name, network in self._made_again().items():
-            gone = name == "generator" and self._pool is None
-            if not gone and not alike(network, getattr(self, f"{name}_")):
+            fitted = getattr(self, f"{name}_")
+            unused = self._pool is None and name in ("generator", "discriminator")
+            if not alike(network, fitted) and not (unused and fitted is None):
                 raise ValueError(
                     f"{name}_ is not what the estimator's parameters make: they were "
                     "changed after fit. Set them back, or fit again."
@@ -658,6 +659,9 @@ class BaseGAMO(SaveMixin, BaseEstimator):
             return
         self._check_restored()
         weights = {name: getattr(self, f"{name}_") for name in NETWORKS}
+        n_tensors = sum(len(given) for given in weights.values() if given)
+        fits = np.size(self.hidden_layer_sizes) <= n_tensors
+        require(fits, "hidden_layer_sizes has more layers than there are weights.")
         for name, network in self._made_again().items():
             given = weights[name] is not None
             network = filled(network, weights[name], f"{name}_") if given else None
@@ -675,7 +679,8 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         """Networks as those of the fit were, by name; default ones without memory."""
         shape, center = self._image_shape, self._scaling.center
         n_features = len(center) if shape is None else math.prod(shape)
-        sizes, n_classes = self._lots.cells.tolist(), len(self.classes_)
+        # Where no class is generated, D does not depend on how many rows one has.
+        sizes, n_classes = self._lots.cells.tolist() or [1], len(self.classes_)
         users_rng = self._users_rng(torch.Generator().manual_seed(0))
         with workspace(), users_rng, torch.device("meta"):
             return make_networks(self, n_features, shape, n_classes, sizes, None)
