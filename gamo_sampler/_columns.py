@@ -152,26 +152,31 @@ def as_floats(column, name):
 
     The origin of instants is their first; of numbers 0.
     """
-    if not isinstance(column, np.ndarray):
-        column = _numpy(_series(column))
-    elif column.dtype == object:
-        column = np.where(is_missing(column), np.nan, column)
-    if column.dtype.kind in "mM":
-        missing = np.isnat(column)
-        known = np.zeros(1, column.dtype) if missing.all() else column[~missing]
-        origin = known.min()
-        return np.where(missing, np.nan, _steps(column, origin)), origin
     try:
-        values = column.astype(float)
+        values = _numbers_or_instants(column)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
             f"Column {name!r} has values that are no numbers ({error}). Name it in "
             "categorical_features, or leave it out."
         ) from error
+    if values.dtype.kind in "mM":
+        missing = np.isnat(values)
+        known = np.zeros(1, values.dtype) if missing.all() else values[~missing]
+        origin = known.min()
+        return np.where(missing, np.nan, _steps(values, origin)), origin
     if np.isinf(values).any():
         raise ValueError(f"Input X contains infinity in column {name!r}.")
     return values, 0.0
+
+
+def _numbers_or_instants(column):
+    """(n,) floats, or instants or durations of numpy; missing ones are NaN or NaT."""
+    if not isinstance(column, np.ndarray):
+        column = _numpy(_series(column))
+    elif column.dtype == object:
+        column = np.where(is_missing(column), np.nan, column)
+    return column if column.dtype.kind in "mM" else column.astype(float)
 
 
 def _steps(column, origin):
