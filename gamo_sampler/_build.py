@@ -1,6 +1,7 @@
 """The players' networks, from the defaults or from users' builders, checked once."""
 
 from functools import partial
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -39,10 +40,11 @@ def hidden_sizes(sizes, n_features):
     """Widths of M's and D's hidden layers, from the data where they are "auto"."""
     if isinstance(sizes, str):
         return _networks.default_sizes(n_features)
-    sizes = tuple(np.atleast_1d(sizes).tolist())
-    if not sizes or not all(isinstance(n, int) and n > 0 for n in sizes):
+    sizes = np.atleast_1d(np.asarray(sizes, dtype=object))
+    sizes = tuple(sizes.tolist())  # lists in it stay lists
+    if not sizes or not all(isinstance(n, Integral) and n > 0 for n in sizes):
         raise ValueError(f"hidden_layer_sizes must be positive integers, got {sizes}.")
-    return sizes
+    return tuple(map(int, sizes))
 
 
 def check_builders(params):
@@ -115,8 +117,12 @@ def _make(name, choice, default, n_in, n_out):
 
 
 def _built(name, builder, n_in, n_out):
-    with torch.device("cpu"):
-        network = builder(n_in, n_out)
+    try:
+        with torch.device("cpu"):
+            network = builder(n_in, n_out)
+    except Exception as error:
+        error.add_note(f"It was raised by {name}({n_in}, {n_out}).")
+        raise
     if not isinstance(network, nn.Module):
         raise TypeError(
             f"{name} must return a torch.nn.Module when called as "

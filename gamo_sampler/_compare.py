@@ -161,6 +161,7 @@ def compare(
     """
     check_scalar(n_splits, "n_splits", Integral, min_val=2)
     check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
+    check_scalar(verbose, "verbose", Integral, min_val=0)
     check_learners(learners)
     X, n_numbers = tabulated(X)
     y = by_frequency(y)

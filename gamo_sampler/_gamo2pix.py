@@ -295,8 +295,8 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
         game = self.classifier_
         y = torch.from_numpy(game._probabilities(X).argmax(1))
         features = game._through(X, game.feature_extractor_)
-        blocks = torch.arange(len(y)).split(block_size(self.n_features_in_))
         with workspace(), torch.no_grad():
+            blocks = torch.arange(len(y)).split(block_size(self.n_features_in_))
             rows = [self._unscaled(self._decode(features[b], y[b])) for b in blocks]
         return self._laid_out(fill(self._template, np.concatenate(rows)))
 
@@ -555,9 +555,9 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
         features = torch.from_numpy(features)
         sources = self._members.searchsorted(weights.indices[heaviest(weights)])
         rng = run_generator(random_state)
-        y = game._lots.classes.repeat_interleave(torch.tensor(counts))
-        blocks = torch.arange(len(y)).split(block_size(self.n_features_in_))
         with workspace(), torch.no_grad():
+            y = game._lots.classes.repeat_interleave(torch.tensor(counts))
+            blocks = torch.arange(len(y)).split(block_size(self.n_features_in_))
             images = [
                 self._images(features[b], sources[b.numpy()], y[b], rng) for b in blocks
             ]
@@ -575,7 +575,7 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
     def _decode(self, features, y, rng=None):
         """Scaled flat images from features, by a draw of z, or by its mean."""
         code = self._codes(y)
-        images = torch.empty(len(y), self.n_features_in_)
+        images = torch.empty(len(y), self.n_features_in_, dtype=torch.float32)
         for part, network in self._parts(y):
             z, log_variance = network.posterior(features[part], code[part])
             if rng is not None:

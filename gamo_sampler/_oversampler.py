@@ -5,6 +5,7 @@ from abc import abstractmethod
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 
+from ._base import rows_to_generate
 from ._frames import check_columns, fill, is_frame, template
 from ._images import as_rows, check_image_shape
 
@@ -94,6 +95,8 @@ class NewRowsSampler(BaseOverSampler):
         self._layout = X.shape[1:] if getattr(X, "ndim", 2) > 2 else None
         X, image_shape = as_rows(X, self._known_shape())
         rows, y, one_vs_all = super()._check_X_y(X, y, accept_sparse)
+        # The base class's own check, still to come, lets fractions of rows through.
+        rows_to_generate(self.sampling_strategy, y)
         self._image_shape = check_image_shape(image_shape, rows.shape[1])
         # The base class casts to the types of a frame, but it truncates.
         self._template = template(X if is_frame(X) else rows)

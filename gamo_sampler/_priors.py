@@ -27,9 +27,12 @@ def check_prior(prior, frequencies, name="prior"):
         f'{name} must be "uniform", "training" or an array of shape ({n},), a '
         "probability for each class in the order of classes_"
     )
-    if isinstance(prior, str) or np.shape(prior) != (n,):
+    try:
+        values = np.asarray(prior, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{wanted}, got {prior!r}.") from error
+    if values.shape != (n,):
         raise ValueError(f"{wanted}, got {prior!r}.")
-    values = np.asarray(prior, dtype=float)
     if not (values >= 0).all() or not np.isclose(values.sum(), 1, atol=1e-6):
         raise ValueError(
             f"{wanted}: at least 0, with sum 1. Got {prior!r}, with sum "

@@ -59,8 +59,7 @@ def published(dataset):
     >>> GAMOClassifier(**published("mnist")).max_iter
     89
     """
-    if dataset not in _DATASETS:
-        raise ValueError(
-            f"dataset must be one of {sorted(_DATASETS)}, got {dataset!r}."
-        )
+    names = sorted(_DATASETS)
+    if dataset not in names:
+        raise ValueError(f"dataset must be one of {names}, got {dataset!r}.")
     return _PUBLISHED | _DATASETS[dataset]

@@ -3,10 +3,10 @@
 from zipfile import ZipFile
 
 import numpy as np
-from scipy.sparse import csr_array, load_npz, save_npz
+from scipy.sparse import csr_array, issparse, load_npz, save_npz
 from sklearn.utils import check_array, check_consistent_length
 
-from ._columns import is_mixed, is_sparse
+from ._columns import is_auto, is_mixed, is_sparse
 from ._frames import container, extend, template
 from ._provenance import heaviest, mixes
 from ._tables import SparseTable, read_table
@@ -53,6 +53,8 @@ class Recipe:
     """
 
     def __init__(self, weights, categorical_features="auto"):
+        if not issparse(weights):
+            raise TypeError(f"weights must be a scipy.sparse array, got {weights!r}.")
         self.weights = weights
         self.categorical_features = categorical_features
 
@@ -168,7 +170,7 @@ def _read(X, categorical_features):
     """Rows as an array, or as a table where they are mixed column by column."""
     if is_sparse(X):
         return SparseTable(check_array(X, accept_sparse="csr"), template(X))
-    if is_mixed(X) or not isinstance(categorical_features, str):
+    if is_mixed(X) or not is_auto(categorical_features):
         return read_table(X, categorical_features)
     rows = check_array(X, ensure_all_finite="allow-nan")
     # Of a list with None, objects are left.

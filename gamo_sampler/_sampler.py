@@ -21,7 +21,7 @@ from sklearn.utils import (
 )
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._audit import Audit, audit_class
 from ._base import BaseGAMO
@@ -51,7 +51,7 @@ from ._frames import (
 from ._images import as_read
 from ._lazy import check_rows, in_memory, is_lazy
 from ._memory import check_memory, result_part, weights_part
-from ._provenance import ProvenanceMixin
+from ._provenance import ProvenanceMixin, per_row
 from ._recipe import Recipe
 from ._saving import saved
 from ._stored import require
@@ -893,9 +893,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
                 f"integer, got generator={self.generator!r} and "
                 f"neighborhood={self.neighborhood!r}, which has no rows to choose from."
             )
-        groups = column_or_1d(groups)
+        groups = per_row(groups, len(y), "groups")
         assert_all_finite(groups, input_name="groups")
-        check_consistent_length(groups, y)
         try:
             return np.unique(groups, return_inverse=True)[1]
         except TypeError as error:

@@ -27,9 +27,13 @@ def rows_to_generate(strategy, y):
         strategy = dict(zip(labels, np.maximum(counts, size), strict=True))
     if callable(strategy):
         strategy = strategy(y)
-    if not isinstance(strategy, str):
-        strategy = _check_targets(strategy)
-    return dict(check_sampling_strategy(strategy, y, "over-sampling"))
+    if isinstance(strategy, str):
+        return dict(check_sampling_strategy(strategy, y, "over-sampling"))
+    targets = _check_targets(strategy)
+    try:
+        return dict(check_sampling_strategy(targets, y, "over-sampling"))
+    except ValueError as error:
+        raise ValueError(f"sampling_strategy={strategy!r}: {error}") from error
 
 
 def rows_for_batch(strategy, y):

@@ -134,7 +134,11 @@ class Watcher:
         """The validation score, and GM over the held-out classes beside it."""
         finite = np.isfinite(self.current.predict_proba(self.X)).all()
         check_finite({"classifier": finite}, epoch)
-        score = float(self.scorer(self.current, self.X, self.y, **self.of_scorer))
+        score = self.scorer(self.current, self.X, self.y, **self.of_scorer)
+        try:
+            score = float(score)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"scoring must give a number, got {score!r}.") from error
         if np.isnan(score):
             raise ValueError(
                 "scoring gives nan on the held-out rows; choose a score that is "

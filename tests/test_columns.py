@@ -1,6 +1,7 @@
 """Single columns: values as floats and back, categories, what is missing."""
 
 import datetime
+import re
 
 import numpy as np
 import pandas as pd
@@ -318,7 +319,6 @@ def test_none_chosen(frame):
         ([1, 9], "9"),
         ([-1], "-1"),
         ([1.0, 5.0], "1.0, 5.0"),
-        ([True, False], "True, False"),
     ],
     ids=str,
 )
@@ -328,6 +328,15 @@ def test_other_choices_are_refused(frame, chosen, wrong):
     )
     with pytest.raises(ValueError, match=message):
         categorical_mask(frame, chosen)
+
+
+@pytest.mark.parametrize("chosen", [[True, False], [[0, 1]], [[0], 1], 3], ids=str)
+@pytest.mark.parametrize("names", [range(9), list("abcdefghi")])
+def test_masks_of_another_length_and_lists_in_lists_are_refused(frame, names, chosen):
+    """True is no name of column 1."""
+    message = re.escape(f"or a mask of all 9 columns, got {chosen!r}.")
+    with pytest.raises(ValueError, match=message):
+        categorical_mask(frame.set_axis(names, axis=1), chosen)
 
 
 # Tables -------------------------------------------------------------------

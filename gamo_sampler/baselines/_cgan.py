@@ -180,8 +180,8 @@ class CGANSampler(NewRowsSampler):
         images = self._image_shape is not None
         self.device_ = resolve_device(self.device)
         rng = run_generator(private_random_state(self.random_state))
-        codes = torch.eye(int(y.max()) + 1, dtype=torch.float32)
         with workspace():
+            codes = torch.eye(int(y.max()) + 1, dtype=torch.float32)
             self._make_networks(X.shape[1], len(codes), rng)
             scaling = (Scaling.of_images if images else Scaling.of_rows)(X)
             self._train(Rows(X, scaling, self.device_), codes[y], rng)

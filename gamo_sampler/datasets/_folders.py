@@ -242,8 +242,9 @@ def load_sun397(root, *, counts=None, n_test=None, random_state=None):
 
 
 def _published(sizes, size):
-    if size not in sizes:
-        raise ValueError(f"size must be one of {sorted(sizes)}, got {size!r}.")
+    names = sorted(sizes)
+    if size not in names:
+        raise ValueError(f"size must be one of {names}, got {size!r}.")
     return sizes[size]
 
 

@@ -95,8 +95,9 @@ def fetch_long_tailed(
     >>> data.X_train.shape, data.X_test.shape  # doctest: +SKIP
     ((9000, 28, 28), (1000, 28, 28))
     """
-    if name not in COUNTS:
-        raise ValueError(f"name must be one of {sorted(COUNTS)}, got {name!r}.")
+    names = sorted(COUNTS)
+    if name not in names:
+        raise ValueError(f"name must be one of {names}, got {name!r}.")
     rng = check_random_state(random_state)
     X_train, y_train, X_test, y_test = _official(name, data_home)
     if isinstance(counts, str) and counts == "all":
