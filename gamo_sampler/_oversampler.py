@@ -5,9 +5,9 @@ from abc import abstractmethod
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 
-from ._base import rows_to_generate
 from ._frames import check_columns, fill, is_frame, template
 from ._images import as_rows, check_image_shape
+from ._strategy import rows_to_generate
 
 
 class NewRowsSampler(BaseOverSampler):
