@@ -585,7 +585,8 @@ class BaseGAMO(SaveMixin, BaseEstimator):
     def _parts_of_game(self, game):
         """What playing it will add to a game that is set up."""
         learners = [player.network for player in (game.F, game.M) if player]
-        x = torch.zeros(3, game.rows.n_features, device=self.device_)
+        shape = 3, game.rows.n_features
+        x = torch.zeros(shape, dtype=torch.float32, device=self.device_)
         n_rows = game.batch_size // game.group.size
         learn = [p for n in self._networks().values() for p in n.parameters()]
         values = sum(p.numel() for p in learn if p.requires_grad)
