@@ -66,7 +66,25 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         Per epoch: `epoch`; the mean losses `m_real`, `m_generated`, `d_real`,
         `d_generated`, `g_m` (G's at M), `g_d` (G's at D) and `f`, those of the
         players that take part; with `early_stopping` also `validation_score` and
-        `validation_gm`, the geometric mean of the recalls.
+        `validation_gm`, the geometric mean of the recalls; and how the game stands
+        at the epoch's end, of up to 256 real rows and as many generated ones, in all:
+
+        - `m_grad_norm`, `d_grad_norm`, `g_grad_norm` and `f_grad_norm`, of each
+          player that learns the norm of its last step's gradient;
+        - `recall`, a list: M's on rows that it learns from, in the order of
+          `classes_`;
+        - `d_accuracy_real` and `d_accuracy_generated`, the shares of real and of
+          generated rows that D takes for what they are;
+        - `effective_sources`, of a generated row, 1 / sum(w^2);
+        - `coverage`, the number of real rows that generated ones are made of in all,
+          1 / sum(v^2) of their mean weights v, over the most that it can be: 1 where
+          G draws on all rows alike, near 0 where it collapsed to few;
+        - `near_copies`, the share of generated rows with a weight above .95;
+        - `distance_ratio`, the mean distance of generated rows to the nearest real one
+          over that of real rows to their nearest other, 0 for a class of equal rows.
+
+        Those of D and G are means over the generated classes. Those of weights come
+        with ``generator="convex"``.
     classifier_, generator_, discriminator_, feature_extractor_ : torch.nn.Module
         The trained networks, on the CPU; None for a player that took no part.
     device_ : torch.device

@@ -83,8 +83,8 @@ def sure(outcome):
         return (
             f"D is saturated: in the last {N_EPOCHS} epochs it told nearly all rows "
             f"apart ({real:.0%} of real, {generated:.0%} of generated ones at the end),"
-            " and G learns little from it. Take a smaller discriminator, more "
-            "label_smoothing, a lower learning_rate, or discriminator=None."
+            " and G does not learn to deceive it. Take more discriminator_weight or "
+            "label_smoothing, a smaller discriminator, or a lower learning_rate."
         )
 
 

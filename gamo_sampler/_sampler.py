@@ -141,7 +141,10 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     n_rounds_ : int
         Number of rounds played in them.
     history_ : list of dict
-        Mean losses per epoch, as in :class:`GAMOClassifier`.
+        Per epoch the mean losses, and how the game stands: gradient norms, M's
+        recalls, D's accuracies, and the `effective_sources`, `coverage`,
+        `near_copies` and `distance_ratio` of generated rows, as in
+        :class:`GAMOClassifier`.
     classifier_, generator_, discriminator_, feature_extractor_ : torch.nn.Module
         The trained networks, on the CPU; None for a player that took no part.
     device_ : torch.device

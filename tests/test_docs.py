@@ -34,6 +34,13 @@ def test_readme_snippets_run_in_order(tmp_path, monkeypatch):
     assert namespace["search"].best_params_["discriminator"] in ("auto", None)
 
 
+def test_the_page_on_training_shows_health(capsys):
+    exec(snippet("doc/training.rst", "# health"), {})
+    epochs = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in epochs] == ["1", "11", "21"]
+    assert all(0.9 < float(line.split()[-1]) <= 1 for line in epochs)
+
+
 def test_the_page_on_large_data_runs_in_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     marks = ["np.memmap", "zarr", "resample_parquet", "DataLoader"]

@@ -373,7 +373,11 @@ def collapsing():
     y = np.repeat([0, 1], [40, 20])
     X = rng.normal(size=(60, 5)) + y[:, None]
     sampler = GAMOSampler(
-        neighborhood=None, learning_rate=0.3, max_rounds=60, random_state=0
+        neighborhood=None,
+        discriminator=None,
+        learning_rate=0.1,
+        max_rounds=60,
+        random_state=0,
     )
     return sampler, X, y
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from gamo_sampler import GAMOClassifier, _training
+from gamo_sampler import GAMOClassifier
 from gamo_sampler._game import Game
 from gamo_sampler._training import RETRIES, Training, copied
 from gamo_sampler.exceptions import NotFiniteError
@@ -128,7 +128,7 @@ def test_slower_steps_move_weights_less(table, monkeypatch):
             warnings.simplefilter("ignore")
             training.play([])
         pairs = zip(start, training.game.M.parameters, strict=True)
-        return float(sum((p - q).square().sum() for p, q in pairs)) ** 0.5
+        return sum(float((p - q.detach()).square().sum()) for p, q in pairs) ** 0.5
 
     assert 0 < way(1) < 0.2 * way()
 
@@ -233,9 +233,3 @@ def test_weights_that_are_kept_do_not_follow_the_game(table):
     assert not alike(training.weights(), kept)
     training.keep(weights)
     assert alike(training.weights(), kept)
-
-
-def test_retries_are_few():
-    """A bound that no fit runs into by chance, and that a lost one reaches soon."""
-    assert 1 <= RETRIES <= 5
-    assert 0 < _training.SLOWER < 1
