@@ -58,6 +58,25 @@ def test_the_page_on_large_data_runs_in_order(tmp_path, monkeypatch):
     assert counts.total() == pytest.approx(len(rows), rel=0.1)
 
 
+def test_the_page_on_serving_runs_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for mark in ["predict_proba", "torch.export.load"]:
+        exec(snippet("doc/serving.rst", mark), namespace)
+    wanted = namespace["wanted"]
+    np.testing.assert_allclose(namespace["probabilities"], wanted, rtol=0, atol=1e-5)
+    assert namespace["classes"] == [False, True]
+    assert (
+        namespace["labels"]
+        == namespace["classifier"].predict(namespace["images"], prior="training")
+    ).all()
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    exec(snippet("doc/serving.rst", "InferenceSession"), namespace)
+    np.testing.assert_allclose(namespace["probabilities"], wanted, rtol=0, atol=1e-5)
+    assert namespace["classes"] == [False, True]
+
+
 def test_pages_snippets_are_python():
     """Those of clusters that the tests have not got."""
     for page in (ROOT / "doc").glob("*.rst"):
