@@ -21,8 +21,8 @@ from gamo_sampler import GAMOClassifier, GAMOSampler
 
 from .pages import ROOT, pages, run, snippet, snippets
 
-# Pages with a test of their own, which gives them what is not there: clusters, Optuna.
-OWN = {"large", "saving", "training"}
+# Pages with a test of their own, which gives them what may not be there: clusters, ONNX, Optuna.
+OWN = {"large", "saving", "serving", "training"}
 README = (ROOT / "README.rst").read_text()
 
 
@@ -65,6 +65,25 @@ def test_the_page_on_large_data_runs_in_order(tmp_path, monkeypatch):
         counts.update(row.tobytes() for row in served)
     assert {counts[row.tobytes()] for row in X} == {1}
     assert counts.total() == pytest.approx(len(rows), rel=0.1)
+
+
+def test_the_page_on_serving_runs_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for mark in ["predict_proba", "torch.export.load"]:
+        exec(snippet("doc/serving.rst", mark), namespace)
+    wanted = namespace["wanted"]
+    np.testing.assert_allclose(namespace["probabilities"], wanted, rtol=0, atol=1e-5)
+    assert namespace["classes"] == [False, True]
+    assert (
+        namespace["labels"]
+        == namespace["classifier"].predict(namespace["images"], prior="training")
+    ).all()
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    exec(snippet("doc/serving.rst", "InferenceSession"), namespace)
+    np.testing.assert_allclose(namespace["probabilities"], wanted, rtol=0, atol=1e-5)
+    assert namespace["classes"] == [False, True]
 
 
 def test_the_page_on_training_runs(tmp_path, monkeypatch):
