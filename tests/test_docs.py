@@ -21,7 +21,8 @@ from gamo_sampler import GAMOClassifier, GAMOSampler
 
 from .pages import ROOT, pages, run, snippet, snippets
 
-# Pages with a test of their own, which gives them what may not be there: clusters, ONNX, Optuna.
+# Pages with a test of their own, which gives them what may not be there: clusters, ONNX,
+# Optuna.
 OWN = {"large", "saving", "serving", "training"}
 README = (ROOT / "README.rst").read_text()
 
