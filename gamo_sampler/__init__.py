@@ -8,6 +8,7 @@ from ._priors import PriorCorrectedClassifier
 from ._published import published
 from ._recipe import Recipe
 from ._sampler import GAMOSampler
+from ._show_versions import show_versions
 from ._version import __version__
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "__version__",
     "compare",
     "published",
+    "show_versions",
 ]

@@ -15,6 +15,7 @@ ALLOWED = {
         "_published",
         "_recipe",
         "_sampler",
+        "_show_versions",
         "_version",
     },
     "__main__": {"__init__", "_cli", "_images"},
@@ -86,6 +87,7 @@ ALLOWED = {
         "_tables",
         "_torch",
     },
+    "_show_versions": {"_version"},
     "_tables": {"_columns", "_frames", "_lazy", "_provenance"},
     "_torch": {"_lazy"},
     "_training": {"_warn", "_watch"},
@@ -173,4 +175,5 @@ def test_public_names():
         "__version__",
         "compare",
         "published",
+        "show_versions",
     }
