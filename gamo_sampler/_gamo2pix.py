@@ -262,7 +262,8 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         Returns
         -------
         images : same layout and dtype as X of `fit`
-            dec(mu(F(x))), with the label that the game's classifier predicts.
+            Decoded means, dec(mu(F(x))), with the label that the game's classifier
+            predicts.
         """
         check_is_fitted(self, "decoders_")
         X, _ = as_rows(X, self.classifier_._image_shape)

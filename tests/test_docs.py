@@ -6,6 +6,7 @@ import pkgutil
 import re
 import runpy
 import sys
+import tomllib
 from collections import Counter
 
 import matplotlib.pyplot as plt
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpydoc.validate import validate
 
 import gamo_sampler
 from gamo_sampler import GAMOClassifier, GAMOSampler
@@ -79,6 +81,28 @@ def test_ci_runs_the_readme_s_commands():
 )
 def test_doctests(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def public_names():
+    """Of the functions and classes of our public modules, and of their own methods."""
+    for module in ("", ".baselines", ".data", ".datasets", ".metrics"):
+        module = importlib.import_module(f"gamo_sampler{module}")
+        for name in module.__all__:
+            found = getattr(module, name)
+            if callable(found):
+                yield f"{module.__name__}.{name}"
+            for method in dir(found) if isinstance(found, type) else ():
+                where = getattr(getattr(found, method), "__module__", None) or ""
+                if method[0] != "_" and where.startswith("gamo_sampler"):
+                    yield f"{module.__name__}.{name}.{method}"
+
+
+@pytest.mark.parametrize("name", public_names())
+def test_docstrings_are_complete(name):
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    checks = settings["tool"]["numpydoc_validation"]["checks"]
+    left_out = {*checks} - {"GL08", "PR01", "RT01", "SS02"}
+    assert not [e for e in validate(name)["errors"] if e[0] not in left_out]
 
 
 @pytest.mark.parametrize("estimator", [GAMOClassifier, GAMOSampler])

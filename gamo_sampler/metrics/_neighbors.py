@@ -27,7 +27,7 @@ def precision_recall(real, generated, features=None, *, n_neighbors=5):
         an object with `extract_features`, as :class:`GAMOClassifier`, or `transform`.
         None compares the rows as they are.
     n_neighbors : int, default=5
-        k, which sets the size of the balls. A row is no neighbour of itself.
+        The k that sets the size of the balls. A row is no neighbour of itself.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def coverage(real, generated, features=None, *, n_neighbors=5):
         an object with `extract_features`, as :class:`GAMOClassifier`, or `transform`.
         None compares the rows as they are.
     n_neighbors : int, default=5
-        k, which sets the size of the balls. A row is no neighbour of itself.
+        The k that sets the size of the balls. A row is no neighbour of itself.
 
     Returns
     -------
