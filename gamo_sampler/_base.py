@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ from ._torch import (
     workspace,
 )
 from ._training import Training, progress
+from ._typing import Array, Data, Seed, Wanted
 from ._watch import (
     Current,
     Watcher,
@@ -526,7 +528,7 @@ class BaseGAMO(BaseEstimator):
     def __sklearn_is_fitted__(self):
         return getattr(self, "_is_trained", False)
 
-    def sample(self, n, *, random_state=None):
+    def sample(self, n: Wanted, *, random_state: Seed = None) -> tuple[Any, ...]:
         """Generate rows with the fitted generator, without training again.
 
         Parameters
@@ -564,7 +566,7 @@ class BaseGAMO(BaseEstimator):
         )
         return self._counts(n, random_state), random_state
 
-    def extract_features(self, X):
+    def extract_features(self, X: Data) -> Array:
         """Map rows into the space in which rows are generated.
 
         Parameters

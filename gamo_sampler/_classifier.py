@@ -1,7 +1,10 @@
 """GAMOClassifier: the classifier M that comes out of the game."""
 
+from typing import Self
+
 import numpy as np
 from imblearn.utils import check_target_type
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
@@ -11,6 +14,7 @@ from ._docs import documented
 from ._images import as_read
 from ._lazy import check_rows, in_memory, subset
 from ._priors import change_prior, check_prior
+from ._typing import Array, Data, Labels, Prior
 
 
 @documented(none=" None trains M alone, the paper's CN.")
@@ -107,7 +111,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     """
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Data, y: Labels, sample_weight: ArrayLike | None = None) -> Self:
         """Train the classifier.
 
         Parameters
@@ -167,7 +171,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             sample_weight = None
         self._fit_game(X, y, targets, image_shape, sample_weight=sample_weight)
 
-    def predict_proba(self, X, *, prior=None):
+    def predict_proba(self, X: Data, *, prior: Prior = None) -> Array:
         """M's probabilities.
 
         Parameters
@@ -195,7 +199,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             return probabilities
         return change_prior(probabilities, self.trained_prior_, prior)
 
-    def predict(self, X, *, prior=None):
+    def predict(self, X: Data, *, prior: Prior = None) -> Array:
         """The most probable labels.
 
         Parameters

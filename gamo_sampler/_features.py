@@ -1,5 +1,8 @@
 """GAMOFeatures: the feature extractor F of the game, as a transformer."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -9,6 +12,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from ._inner import CONSTRAINTS, comes_fitted, fitted_game
+from ._typing import Data, Labels, Seed
 
 
 class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -68,15 +72,20 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     _parameter_constraints: dict = CONSTRAINTS
 
     def __init__(
-        self, classifier=None, *, image_shape=None, prefit=False, random_state=None
-    ):
+        self,
+        classifier: Any = None,
+        *,
+        image_shape: Sequence[int] | None = None,
+        prefit: bool = False,
+        random_state: Seed = None,
+    ) -> None:
         self.classifier = classifier
         self.image_shape = image_shape
         self.prefit = prefit
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: Labels) -> Self:
         """Train the game, and with it F.
 
         Parameters
@@ -109,7 +118,7 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             self.feature_names_in_ = classifier.feature_names_in_
         return self
 
-    def transform(self, X):
+    def transform(self, X: Data) -> Any:
         """F(x).
 
         Parameters

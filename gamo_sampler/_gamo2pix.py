@@ -3,6 +3,7 @@
 from copy import deepcopy
 from functools import partial
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ from ._torch import (
     upload,
     workspace,
 )
+from ._typing import Array, Data, Labels, Seed, Wanted
 from ._watch import check_weights
 
 ROUNDS_PER_EPOCH = 100
@@ -194,7 +196,7 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         self.device = device
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: Labels) -> Self:
         """Train the game, where it does not come fitted, and the decoders.
 
         Parameters
@@ -217,7 +219,9 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         self._train(X, y)
         return self
 
-    def sample(self, n, *, random_state=None, return_weights=False):
+    def sample(
+        self, n: Wanted, *, random_state: Seed = None, return_weights: bool = False
+    ) -> tuple[Any, ...]:
         """Generate more images, without training again.
 
         Parameters
@@ -251,7 +255,7 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         images = self._laid_out(fill(self._template, rows))
         return (images, labels, weights) if return_weights else (images, labels)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: Data) -> Array:
         """Images from the features of X: what F and the decoder keep of them.
 
         Parameters

@@ -7,6 +7,7 @@ from imblearn.over_sampling.base import BaseOverSampler
 
 from ._frames import check_columns, fill, is_frame, template
 from ._images import as_rows, check_image_shape
+from ._typing import Data, Labels
 
 
 class NewRowsSampler(BaseOverSampler):
@@ -24,7 +25,7 @@ class NewRowsSampler(BaseOverSampler):
         super().__init__(sampling_strategy=sampling_strategy)
         self.image_shape = image_shape
 
-    def fit_resample(self, X, y):
+    def fit_resample(self, X: Data, y: Labels) -> tuple[Data, Labels]:
         """Append new rows of the classes that `sampling_strategy` names.
 
         Parameters

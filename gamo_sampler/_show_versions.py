@@ -14,7 +14,7 @@ DEPENDENCIES = (
 OPTIONAL = ("dask", "pandas", "pillow", "polars", "pyarrow", "zarr")
 
 
-def show_versions():
+def show_versions() -> None:
     """Print the versions of Python, of the packages and of CUDA, and the devices.
 
     What a report of a bug needs beside the code that shows it. No path is printed.

@@ -19,7 +19,7 @@ from numpydoc.validate import validate
 import gamo_sampler
 from gamo_sampler import GAMOClassifier, GAMOSampler
 
-from .pages import ROOT, snippet, snippets
+from .pages import ROOT, public_names, snippet, snippets
 
 README = (ROOT / "README.rst").read_text()
 
@@ -83,21 +83,7 @@ def test_doctests(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def public_names():
-    """Of the functions and classes of our public modules, and of their own methods."""
-    for module in ("", ".baselines", ".data", ".datasets", ".metrics"):
-        module = importlib.import_module(f"gamo_sampler{module}")
-        for name in module.__all__:
-            found = getattr(module, name)
-            if callable(found):
-                yield f"{module.__name__}.{name}"
-            for method in dir(found) if isinstance(found, type) else ():
-                where = getattr(getattr(found, method), "__module__", None) or ""
-                if method[0] != "_" and where.startswith("gamo_sampler"):
-                    yield f"{module.__name__}.{name}.{method}"
-
-
-@pytest.mark.parametrize("name", public_names())
+@pytest.mark.parametrize("name", dict(public_names()))
 def test_docstrings_are_complete(name):
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     checks = settings["tool"]["numpydoc_validation"]["checks"]

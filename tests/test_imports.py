@@ -91,6 +91,7 @@ ALLOWED = {
     "_tables": {"_columns", "_frames", "_lazy", "_provenance"},
     "_torch": {"_lazy"},
     "_training": {"_warn", "_watch"},
+    "_typing": set(),
     "_verdict": {"_contenders"},
     "_version": set(),
     "_warn": set(),
@@ -159,7 +160,8 @@ def imports_of_ours(path):
 
 def test_imports_follow_the_map():
     found = {
-        name_of(path): set(imports_of_ours(path)) for path in PACKAGE.rglob("*.py")
+        name_of(path): set(imports_of_ours(path)) - {"_typing"}  # names for all
+        for path in PACKAGE.rglob("*.py")
     }
     assert found == ALLOWED
 

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from numbers import Integral
 from types import SimpleNamespace
+from typing import Self
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from .._torch import (
     run_generator,
     workspace,
 )
+from .._typing import Array, Data, Labels
 from .._watch import check_weights
 from ._targets import Targets, micro_cluster_loss
 from ._training import CONSTRAINTS, epochs
@@ -173,7 +175,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
         self.device = device
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: Labels) -> Self:
         """Train the networks.
 
         Parameters
@@ -210,7 +212,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
     def __sklearn_is_fitted__(self):
         return getattr(self, "_is_trained", False)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Data) -> Array:
         """M's probabilities.
 
         Parameters
@@ -233,7 +235,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
                 blocks.append(self.classifier_(features))
         return torch.cat(blocks).double().softmax(1).numpy()
 
-    def predict(self, X):
+    def predict(self, X: Data) -> Array:
         """The most probable labels.
 
         Parameters
