@@ -1,6 +1,5 @@
 """GAMOFeatures: the feature extractor F of the game, as a transformer."""
 
-from collections.abc import Sequence
 from typing import Any, Self
 
 from sklearn.base import (
@@ -12,7 +11,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from ._inner import CONSTRAINTS, comes_fitted, fitted_game
-from ._typing import Data, Labels, Seed
+from ._typing import Data, ImageShape, Labels, Seed
 
 
 class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -75,7 +74,7 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self,
         classifier: Any = None,
         *,
-        image_shape: Sequence[int] | None = None,
+        image_shape: ImageShape = None,
         prefit: bool = False,
         random_state: Seed = None,
     ) -> None:

@@ -34,7 +34,7 @@ from ._torch import (
     upload,
     workspace,
 )
-from ._typing import Array, Data, Labels, Seed, Wanted
+from ._typing import Array, Data, Device, ImageShape, Labels, Seed, Strategy, Wanted
 from ._watch import check_weights
 
 ROUNDS_PER_EPOCH = 100
@@ -167,21 +167,21 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
 
     def __init__(
         self,
-        classifier=None,
+        classifier: Any = None,
         *,
-        decoder="shared",
-        detail=1.0,
-        latent_dim=100,
-        max_rounds=5000,
-        batch_size=32,
-        learning_rate=1e-3,
-        image_shape=None,
-        prefit=False,
-        sampling_strategy="auto",
-        verbose=0,
-        random_state=None,
-        device="auto",
-    ):
+        decoder: str = "shared",
+        detail: float = 1.0,
+        latent_dim: int = 100,
+        max_rounds: int = 5000,
+        batch_size: int = 32,
+        learning_rate: float = 1e-3,
+        image_shape: ImageShape = None,
+        prefit: bool = False,
+        sampling_strategy: Strategy = "auto",
+        verbose: int = 0,
+        random_state: Seed = None,
+        device: Device = "auto",
+    ) -> None:
         super().__init__(sampling_strategy=sampling_strategy, image_shape=image_shape)
         self.classifier = classifier
         self.decoder = decoder
