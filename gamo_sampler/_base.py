@@ -217,7 +217,7 @@ class BaseGAMO(BaseEstimator):
         verbose=0,
         random_state=None,
         device="auto",
-    ):
+    ) -> None:
         self.loss = loss
         self.generator = generator
         self.discriminator = discriminator

@@ -231,7 +231,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         categorical_features="auto",
         categories="vote",
         missing="error",
-    ):
+    ) -> None:
         super().__init__(
             loss=loss,
             generator=generator,
