@@ -55,17 +55,8 @@ html_theme_options = {
     "show_toc_level": 2,
 }
 # Pages of one level have nothing to show on the left.
-html_sidebars = {
-    page: []
-    for page in (
-        "index",
-        "start",
-        "start_images",
-        "whats_new",
-        "benchmarks",
-        "contributing",
-    )
-}
+WITHOUT_SIDEBAR = "index start start_images whats_new benchmarks contributing contrib"
+html_sidebars = {page: [] for page in WITHOUT_SIDEBAR.split()}
 
 # One file, which draws formulas as SVG and needs no fonts of its own.
 mathjax_path = fetch(HERE / "_build" / "vendor", HERE / "_static")

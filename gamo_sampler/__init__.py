@@ -9,6 +9,7 @@ from ._published import published
 from ._recipe import Recipe
 from ._sampler import GAMOSampler
 from ._saving import load
+from ._show_versions import show_versions
 from ._version import __version__
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "compare",
     "load",
     "published",
+    "show_versions",
 ]

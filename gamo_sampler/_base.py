@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,6 +71,7 @@ from ._torch import (
     workspace,
 )
 from ._training import Training
+from ._typing import Array, Data, Seed, Wanted
 from ._warn import warn
 from ._watch import (
     Current,
@@ -221,7 +223,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         random_state=None,
         device="auto",
         warm_start=False,
-    ):
+    ) -> None:
         self.loss = loss
         self.generator = generator
         self.discriminator = discriminator
@@ -733,7 +735,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
     def __sklearn_is_fitted__(self):
         return getattr(self, "_is_trained", False)
 
-    def sample(self, n, *, random_state=None):
+    def sample(self, n: Wanted, *, random_state: Seed = None) -> tuple[Any, ...]:
         """Generate rows with the fitted generator, without training again.
 
         Parameters
@@ -771,7 +773,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         )
         return self._counts(n, random_state), random_state
 
-    def extract_features(self, X):
+    def extract_features(self, X: Data) -> Array:
         """Map rows into the space in which rows are generated.
 
         Parameters

@@ -1,7 +1,10 @@
 """GAMOClassifier: the classifier M that comes out of the game."""
 
+from typing import Self
+
 import numpy as np
 from imblearn.utils import check_target_type
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
@@ -19,6 +22,7 @@ from ._priors import change_prior, check_prior, prior_ratio
 from ._saving import saved
 from ._stored import require
 from ._strategy import rows_for_batch, rows_to_generate
+from ._typing import Array, Data, Labels, Prior, StrPath
 
 
 @saved
@@ -150,7 +154,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Data, y: Labels, sample_weight: ArrayLike | None = None) -> Self:
         """Train the classifier.
 
         Parameters
@@ -193,7 +197,13 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: Data,
+        y: Labels,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Go on with one epoch on a batch of rows.
 
         The networks, their optimisers and the random draws go on from call to call, and
@@ -345,7 +355,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         both = [trained_prior, self.trained_prior_]
         self.trained_prior_ = np.average(both, axis=0, weights=[n_rounds, new])
 
-    def predict_proba(self, X, *, prior=None):
+    def predict_proba(self, X: Data, *, prior: Prior = None) -> Array:
         """M's probabilities.
 
         Parameters
@@ -373,7 +383,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             return probabilities
         return change_prior(probabilities, self.trained_prior_, prior)
 
-    def predict(self, X, *, prior=None):
+    def predict(self, X: Data, *, prior: Prior = None) -> Array:
         """The most probable labels.
 
         Parameters
@@ -400,7 +410,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
                 prior.shape == self.classes_.shape, "the prior is of other classes."
             )
 
-    def export(self, path, X, *, prior=None):
+    def export(self, path: StrPath, X: Data, *, prior: Prior = None) -> None:
         """Write a file that gives `predict_proba` without this package.
 
         Scaling, feature extractor, classifier and the correction for `prior` are one

@@ -56,15 +56,15 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         Weight of a row in M's loss by its label, real or generated, as in
         scikit-learn. "balanced" is n_samples / (n_classes n_i).
     logit_adjustment : float, default=0.0
-        tau: M learns with tau log(P_i) added to its scores, so that it has to
-        score rare classes higher (Menon et al., ICLR 2021). Predictions are made
+        Strength tau: M learns with tau log(P_i) added to its scores, so that it has
+        to score rare classes higher (Menon et al., ICLR 2021). Predictions are made
         without it. 1 with ``generator=None`` and ``loss="log_loss"`` is the balanced
         softmax. It adds to what generated rows and `class_weight` do: where these
         make the classes equal, M comes to prefer the rare ones.
     mixup : float, default=0.0
-        alpha: M learns on rows (of F(x) where there is an F), and F on rows of X,
-        mixed with other rows of their batch, and their labels mixed alike, by shares
-        from Beta(alpha, alpha) (Zhang et al., ICLR 2018). 0 mixes nothing.
+        Strength alpha: M learns on rows (of F(x) where there is an F), and F on rows
+        of X, mixed with other rows of their batch, and their labels mixed alike, by
+        shares from Beta(alpha, alpha) (Zhang et al., ICLR 2018). 0 mixes nothing.
     weight_averaging : float, default=0.0
         Decay of the exponential average of M's weights over its steps, with which
         predictions are made; (1 + n) / (10 + n) at step n where that is less. 0 takes

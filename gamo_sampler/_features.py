@@ -1,5 +1,7 @@
 """GAMOFeatures: the feature extractor F of the game, as a transformer."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.base import (
     BaseEstimator,
@@ -13,6 +15,7 @@ from ._classifier import GAMOClassifier
 from ._inner import CONSTRAINTS, comes_fitted, fitted_game
 from ._saving import SaveMixin, saved
 from ._stored import require
+from ._typing import Data, ImageShape, Labels, Seed
 
 
 @saved
@@ -81,15 +84,20 @@ class GAMOFeatures(
     }
 
     def __init__(
-        self, classifier=None, *, image_shape=None, prefit=False, random_state=None
-    ):
+        self,
+        classifier: Any = None,
+        *,
+        image_shape: ImageShape = None,
+        prefit: bool = False,
+        random_state: Seed = None,
+    ) -> None:
         self.classifier = classifier
         self.image_shape = image_shape
         self.prefit = prefit
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: Labels) -> Self:
         """Train the game, and with it F.
 
         Parameters
@@ -122,7 +130,7 @@ class GAMOFeatures(
             self.feature_names_in_ = classifier.feature_names_in_
         return self
 
-    def transform(self, X):
+    def transform(self, X: Data) -> Any:
         """F(x).
 
         Parameters

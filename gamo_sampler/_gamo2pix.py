@@ -3,6 +3,7 @@
 from copy import deepcopy
 from functools import partial
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ from ._torch import (
     upload,
     workspace,
 )
+from ._typing import Array, Data, Device, ImageShape, Labels, Seed, Strategy, Wanted
 from ._watch import check_weights
 
 ROUNDS_PER_EPOCH = 100
@@ -190,21 +192,21 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
 
     def __init__(
         self,
-        classifier=None,
+        classifier: Any = None,
         *,
-        decoder="shared",
-        detail=1.0,
-        latent_dim=100,
-        max_rounds=5000,
-        batch_size=32,
-        learning_rate=1e-3,
-        image_shape=None,
-        prefit=False,
-        sampling_strategy="auto",
-        verbose=0,
-        random_state=None,
-        device="auto",
-    ):
+        decoder: str = "shared",
+        detail: float = 1.0,
+        latent_dim: int = 100,
+        max_rounds: int = 5000,
+        batch_size: int = 32,
+        learning_rate: float = 1e-3,
+        image_shape: ImageShape = None,
+        prefit: bool = False,
+        sampling_strategy: Strategy = "auto",
+        verbose: int = 0,
+        random_state: Seed = None,
+        device: Device = "auto",
+    ) -> None:
         super().__init__(sampling_strategy=sampling_strategy, image_shape=image_shape)
         self.classifier = classifier
         self.decoder = decoder
@@ -219,7 +221,7 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
         self.device = device
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: Labels) -> Self:
         """Train the game, where it does not come fitted, and the decoders.
 
         Parameters
@@ -242,7 +244,9 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
         self._train(X, y)
         return self
 
-    def sample(self, n, *, random_state=None, return_weights=False):
+    def sample(
+        self, n: Wanted, *, random_state: Seed = None, return_weights: bool = False
+    ) -> tuple[Any, ...]:
         """Generate more images, without training again.
 
         Parameters
@@ -276,7 +280,7 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
         images = self._laid_out(fill(self._template, rows))
         return (images, labels, weights) if return_weights else (images, labels)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: Data) -> Array:
         """Images from the features of X: what F and the decoder keep of them.
 
         Parameters
@@ -287,7 +291,8 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
         Returns
         -------
         images : same layout and dtype as X of `fit`
-            dec(mu(F(x))), with the label that the game's classifier predicts.
+            Decoded means, dec(mu(F(x))), with the label that the game's classifier
+            predicts.
         """
         check_is_fitted(self, "decoders_")
         X, _ = as_rows(X, self.classifier_._image_shape)

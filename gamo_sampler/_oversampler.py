@@ -8,6 +8,7 @@ from imblearn.over_sampling.base import BaseOverSampler
 from ._frames import check_columns, fill, is_frame, template
 from ._images import as_rows, check_image_shape
 from ._strategy import rows_to_generate
+from ._typing import Data, ImageShape, Labels, Strategy
 
 
 class NewRowsSampler(BaseOverSampler):
@@ -21,11 +22,13 @@ class NewRowsSampler(BaseOverSampler):
         "image_shape": ["array-like", None],
     }
 
-    def __init__(self, *, sampling_strategy="auto", image_shape=None):
+    def __init__(
+        self, *, sampling_strategy: Strategy = "auto", image_shape: ImageShape = None
+    ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
         self.image_shape = image_shape
 
-    def fit_resample(self, X, y):
+    def fit_resample(self, X: Data, y: Labels) -> tuple[Data, Labels]:
         """Append new rows of the classes that `sampling_strategy` names.
 
         Parameters

@@ -1,6 +1,9 @@
 """How often classes occur, and probabilities under another such prior."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -12,6 +15,8 @@ from sklearn.utils import assert_all_finite, column_or_1d, get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
+
+from ._typing import Array, Data, Labels
 
 
 def check_prior(prior, frequencies, name="prior"):
@@ -142,13 +147,19 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         "trained_prior": [StrOptions({"training", "uniform"}), "array-like"],
     }
 
-    def __init__(self, estimator, *, prior="training", trained_prior="uniform"):
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        prior: str | ArrayLike = "training",
+        trained_prior: str | ArrayLike = "uniform",
+    ) -> None:
         self.estimator = estimator
         self.prior = prior
         self.trained_prior = trained_prior
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: Labels) -> Self:
         """Fit the estimator, and count the classes.
 
         Parameters
@@ -180,7 +191,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.class_prior_, self._trained, self._prior = priors
         return self
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Data) -> Array:
         """Probabilities under `prior`.
 
         Parameters
@@ -197,7 +208,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         probabilities = self.estimator_.predict_proba(X)
         return change_prior(probabilities, self._trained, self._prior)
 
-    def predict(self, X):
+    def predict(self, X: Data) -> Array:
         """The most probable labels under `prior`.
 
         Parameters

@@ -1,21 +1,28 @@
 """What follows from the weights of generated rows on the rows that they are made of."""
 
+from collections.abc import Iterable
 from numbers import Integral
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._columns import as_floats, from_floats
 from ._torch import private_random_state
+from ._typing import Array, Seed
 
-HOW = ("mean", "vote", "draw", "dominant")
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+How = Literal["mean", "vote", "draw", "dominant"]
 
 
 class ProvenanceMixin:
     """For samplers that keep `provenance_`, of shape (n_generated, n_samples)."""
 
-    def explain(self, row):
+    def explain(self, row: int) -> "DataFrame":
         """The rows that one row of the resampled output was made of.
 
         Parameters
@@ -45,7 +52,9 @@ class ProvenanceMixin:
         frame = pd.DataFrame(sources).sort_values("weight", ascending=False)
         return frame.reset_index(drop=True)
 
-    def carry(self, values, how="mean", *, random_state=None):
+    def carry(
+        self, values: ArrayLike, how: How = "mean", *, random_state: Seed = None
+    ) -> Array:
         """Give generated rows a value of something else that the original rows have.
 
         Sample weights, groups, timestamps, text ids, or the pixels behind embeddings
@@ -70,8 +79,10 @@ class ProvenanceMixin:
             A value for each generated row, in the order of the resampled output.
         """
         weights = self._weights()
-        if how not in HOW:
-            raise ValueError(f"how must be one of {', '.join(HOW)}, got {how!r}.")
+        if how not in get_args(How):
+            raise ValueError(
+                f"how must be one of {', '.join(get_args(How))}, got {how!r}."
+            )
         values = as_array(values)
         if values.ndim == 0 or len(values) != weights.shape[1]:
             raise ValueError(
@@ -87,7 +98,7 @@ class ProvenanceMixin:
         positions = drawn(weights, private_random_state(random_state))
         return values[weights.indices[positions]]
 
-    def affected_by(self, rows):
+    def affected_by(self, rows: ArrayLike) -> Array:
         """Generated rows that depend on some of the original rows.
 
         Parameters
@@ -104,7 +115,12 @@ class ProvenanceMixin:
         weights = self._weights()
         return weights.shape[1] + np.flatnonzero(weights @ self._asked(rows))
 
-    def check_leakage(self, folds=None, *, groups=None):
+    def check_leakage(
+        self,
+        folds: Iterable[tuple[ArrayLike, ArrayLike]] | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> Array:
         """Generated rows that mix what a split or a grouping keeps apart.
 
         There are some where X was resampled first and split afterwards: rows for

@@ -1,5 +1,6 @@
 """What a balanced data set was made of, without the data."""
 
+from typing import Any, Self
 from zipfile import ZipFile
 
 import numpy as np
@@ -10,6 +11,7 @@ from ._columns import is_auto, is_mixed, is_sparse
 from ._frames import container, extend, template
 from ._provenance import heaviest, mixes
 from ._tables import SparseTable, read_table
+from ._typing import Data, Labels, StrPath
 
 NAMED = "categorical_features"
 
@@ -52,17 +54,17 @@ class Recipe:
     np.True_
     """
 
-    def __init__(self, weights, categorical_features="auto"):
+    def __init__(self, weights: Any, categorical_features: Any = "auto") -> None:
         if not issparse(weights):
             raise TypeError(f"weights must be a scipy.sparse array, got {weights!r}.")
         self.weights = weights
         self.categorical_features = categorical_features
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         n_generated, n_samples = self.weights.shape
         return f"<Recipe for {n_generated} rows made of {n_samples}>"
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write a file that `load` reads, and `scipy.sparse.load_npz`.
 
         Parameters
@@ -76,7 +78,7 @@ class Recipe:
                 _append(file, NAMED, np.asarray(self.categorical_features, np.int64))
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: StrPath) -> Self:
         """Read a file that `save` wrote.
 
         Parameters
@@ -101,7 +103,9 @@ class Recipe:
             raise ValueError(f"{path} holds no recipe: {error}") from error
         return recipe
 
-    def apply(self, X, y, *, categorical_features=None):
+    def apply(
+        self, X: Data, y: Labels, *, categorical_features: Any = None
+    ) -> tuple[Data, Labels]:
         """The balanced data set, from the rows that it is made of.
 
         Parameters

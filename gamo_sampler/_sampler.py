@@ -1,16 +1,19 @@
 """GAMOSampler: the generator G that comes out of the game, as an over-sampler."""
 
 import math
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from sklearn.base import _fit_context
 from sklearn.utils import (
@@ -70,6 +73,7 @@ from ._tables import (
     read_table,
 )
 from ._torch import block_size, run_generator
+from ._typing import Array, Data, Labels, Seed, Wanted
 
 # Rounds after which, on validation tables, rows were better than after 200 or 1,000.
 SHORT_GAME = 50
@@ -257,7 +261,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         categorical_features="auto",
         categories="vote",
         missing="error",
-    ):
+    ) -> None:
         super().__init__(
             loss=loss,
             generator=generator,
@@ -307,7 +311,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         self.missing = missing
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: Labels) -> Self:
         """Check the data; :meth:`fit_resample` is what trains.
 
         Values in a file, or in a Zarr or Dask array, are checked when they are read.
@@ -327,7 +331,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         self._check_X_y(X, y)
         return self
 
-    def fit_resample(self, X, y, *, groups=None):
+    def fit_resample(
+        self, X: Data, y: Labels, *, groups: ArrayLike | None = None
+    ) -> tuple[Data, Labels]:
         """Train the generator and append the rows that `sampling_strategy` asks for.
 
         Parameters
@@ -366,7 +372,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             X = stacked(self._features(rows), len(rows))
         return self._fit_resample(X, y)
 
-    def iter_resample(self, X, y, *, groups=None, chunk_size=65536):
+    def iter_resample(
+        self,
+        X: Data,
+        y: Labels,
+        *,
+        groups: ArrayLike | None = None,
+        chunk_size: int = 65536,
+    ) -> Iterator[tuple[Data, Labels]]:
         """Resample in blocks, for results that do not fit in memory.
 
         Concatenated, the blocks are what `fit_resample` returns. `provenance_`, which
@@ -416,7 +429,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         new = continued(fitted._new_blocks(chunk_size), (X, y))
         return chain(zip(blocks, labels, strict=True), new)
 
-    def sample(self, n, *, random_state=None, return_weights=False):
+    def sample(
+        self, n: Wanted, *, random_state: Seed = None, return_weights: bool = False
+    ) -> tuple[Any, ...]:
         """Generate more rows with the fitted generator, without training again.
 
         Parameters
@@ -447,7 +462,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         X, labels = super().sample(n, random_state=random_state)
         return X, self._labels_like_y(labels)
 
-    def iter_sample(self, n, *, chunk_size=65536, random_state=None):
+    def iter_sample(
+        self, n: Wanted, *, chunk_size: int = 65536, random_state: Seed = None
+    ) -> Iterator[tuple[Data, Labels]]:
         """Generate rows in blocks, in memory that does not grow with their number.
 
         Parameters
@@ -485,11 +502,11 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         return fill(self._templates[1], self._encode(labels))
 
     @property
-    def recipe_(self):
+    def recipe_(self) -> Recipe:
         """The positions and weights of what was resampled, a :class:`Recipe`."""
         return Recipe(self._weights(), self._categorical)
 
-    def audit(self):
+    def audit(self) -> Audit:
         """How near the rows that `fit_resample` generated are to copies of real ones.
 
         Mixing rows is no anonymisation: a fitted sampler, its pickle and `provenance_`
@@ -525,7 +542,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             audit[label] = audit_class(weights, rows)
         return audit
 
-    def verify(self, constraints):
+    def verify(self, constraints: Any) -> dict[Any, dict[str, list[int]]]:
         """Check that linear constraints on real rows hold for generated ones.
 
         What all rows of a class satisfy, all generated rows of the class do, before
@@ -575,7 +592,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             for label, weights, rows in self._mixtures(numbers)
         }
 
-    def withdraw(self, rows):
+    def withdraw(self, rows: ArrayLike) -> Array:
         """Take rows of X out, with the generated rows that depend on them.
 
         They are taken out of what `sample` mixes as well, and of `provenance_`, which
@@ -686,7 +703,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         fits = weights is None or weights.shape[1] == self._n_samples
         require(fits, "provenance_ is not on the rows of the fit.")
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
         """Names of the resampled columns.
 
         Parameters

@@ -1,5 +1,7 @@
 """Fitted estimators in files of JSON and tensors, and back from them."""
 
+from typing import Any
+
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.metadata_routing import MetadataRequest
@@ -8,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import _stored_frames  # noqa: F401 - its codecs
 from ._persistence import read_file, write_file
 from ._stored import CODECS, Reader, Writer, codec, field, require
+from ._typing import StrPath
 from ._version import __version__
 
 KIND = "estimator"
@@ -23,7 +26,7 @@ class SaveMixin:
 
     _fitted_kinds: dict = {}
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write the fitted estimator to a file, which :func:`load` reads.
 
         The file holds JSON and tensors, and nothing that is executed when it is
@@ -60,7 +63,7 @@ class SaveMixin:
         """Complete and check what was read."""
 
 
-def load(path, /, **builders):
+def load(path: StrPath, /, **builders: Any) -> Any:
     """Read an estimator that its `save` wrote.
 
     Parameters

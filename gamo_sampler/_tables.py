@@ -77,7 +77,7 @@ class Table(LazyRows):
         Returns
         -------
         values : ndarray of shape (n, p)
-            nan where one is missing.
+            Is nan where one is missing.
         names : list
             Of the columns.
         """

@@ -1,5 +1,6 @@
-"""Blocks of python in the documentation's pages."""
+"""The documentation's pages: blocks of python, and the names that they are about."""
 
+import importlib
 import re
 from contextlib import redirect_stdout
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
@@ -57,3 +58,17 @@ def run(path):
             exec(compile(text, path, "exec"), namespace)
         printed = out.getvalue()
     return namespace
+
+
+def public_names():
+    """(name, object) of public functions and classes, and of their own methods."""
+    for module in ("", ".baselines", ".data", ".datasets", ".metrics"):
+        module = importlib.import_module(f"gamo_sampler{module}")
+        for name in module.__all__:
+            found = getattr(module, name)
+            if callable(found):
+                yield f"{module.__name__}.{name}", found
+            for method in dir(found) if isinstance(found, type) else ():
+                where = getattr(getattr(found, method), "__module__", None) or ""
+                if method[0] != "_" and where.startswith("gamo_sampler"):
+                    yield f"{module.__name__}.{name}.{method}", getattr(found, method)

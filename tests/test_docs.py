@@ -6,6 +6,7 @@ import pkgutil
 import re
 import runpy
 import sys
+import tomllib
 from collections import Counter
 from contextlib import suppress
 from types import ModuleType
@@ -15,14 +16,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpydoc.validate import validate
 
 import gamo_sampler
 from gamo_sampler import GAMOClassifier, GAMOSampler
 
-from .pages import ROOT, pages, run, snippet, snippets
+from .pages import ROOT, pages, public_names, run, snippet, snippets
 
-# Pages with a test of their own, which gives them what may not be there: clusters, ONNX,
-# Optuna.
+# Pages with a test of their own, which gives them what may not be there: clusters,
+# ONNX, Optuna.
 OWN = {"large", "saving", "serving", "training"}
 README = (ROOT / "README.rst").read_text()
 
@@ -188,6 +190,14 @@ def test_ci_runs_the_readme_s_commands():
 )
 def test_doctests(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+@pytest.mark.parametrize("name", dict(public_names()))
+def test_docstrings_are_complete(name):
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    checks = settings["tool"]["numpydoc_validation"]["checks"]
+    left_out = {*checks} - {"GL08", "PR01", "RT01", "SS02"}
+    assert not [e for e in validate(name)["errors"] if e[0] not in left_out]
 
 
 @pytest.mark.parametrize("estimator", [GAMOClassifier, GAMOSampler])

@@ -22,6 +22,7 @@ from .._torch import (
     upload,
     workspace,
 )
+from .._typing import Device, ImageShape, Seed, Sizes, Strategy
 from .._watch import check_weights
 from ._dcgan import conv_discriminator, conv_generator
 from ._training import CONSTRAINTS, epochs
@@ -133,22 +134,22 @@ class CGANSampler(NewRowsSampler):
     def __init__(
         self,
         *,
-        architecture="dense",
-        image_shape=None,
-        loss="cross_entropy",
-        latent_dim=100,
-        hidden_layer_sizes="auto",
-        max_iter=100,
-        max_rounds=1000,
-        batch_size=32,
-        learning_rate=1e-3,
-        beta_1=0.5,
-        beta_2=0.999,
-        epsilon=1e-7,
-        sampling_strategy="auto",
-        random_state=None,
-        device="auto",
-    ):
+        architecture: str = "dense",
+        image_shape: ImageShape = None,
+        loss: str = "cross_entropy",
+        latent_dim: int = 100,
+        hidden_layer_sizes: Sizes = "auto",
+        max_iter: int = 100,
+        max_rounds: int | None = 1000,
+        batch_size: int = 32,
+        learning_rate: float = 1e-3,
+        beta_1: float = 0.5,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        sampling_strategy: Strategy = "auto",
+        random_state: Seed = None,
+        device: Device = "auto",
+    ) -> None:
         super().__init__(sampling_strategy=sampling_strategy, image_shape=image_shape)
         self.architecture = architecture
         self.loss = loss
