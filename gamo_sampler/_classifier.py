@@ -249,7 +249,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         """
         self._check_partial_fit()
         if not self.__sklearn_is_fitted__():
-            vars(self).pop("classes_", None)  # of a fit that failed
+            self.__dict__.pop("classes_", None)  # of a fit that failed
         first = _check_partial_fit_first_call(self, classes)
         past = Past(self.classes_) if first else self._past(players=self._players)
         past.n_epochs = 1

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from numbers import Integral
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -83,20 +83,20 @@ class ProvenanceMixin:
             raise ValueError(
                 f"how must be one of {', '.join(get_args(How))}, got {how!r}."
             )
-        values = as_array(values)
-        if values.ndim == 0 or len(values) != weights.shape[1]:
+        array = as_array(values)
+        if array.ndim == 0 or len(array) != weights.shape[1]:
             raise ValueError(
                 f"values must have one entry for each of the {weights.shape[1]} rows "
-                f"of X, got shape {values.shape}."
+                f"of X, got shape {array.shape}."
             )
         if how == "mean":
-            return _mean(weights, values)
+            return _mean(weights, array)
         if how == "vote":
-            return vote(weights, column_or_1d(values))
+            return vote(weights, column_or_1d(array))
         if how == "dominant":
-            return values[weights.indices[heaviest(weights)]]
+            return array[weights.indices[heaviest(weights)]]
         positions = drawn(weights, private_random_state(random_state))
-        return values[weights.indices[positions]]
+        return array[weights.indices[positions]]
 
     def affected_by(self, rows: ArrayLike) -> Array:
         """Generated rows that depend on some of the original rows.
@@ -196,7 +196,7 @@ class ProvenanceMixin:
         return self.provenance_
 
 
-def as_array(values):
+def as_array(values: Any) -> Array:
     """`np.asarray`; of lists of different lengths an array of lists."""
     try:
         return np.asarray(values)

@@ -11,13 +11,14 @@ import json
 import math
 import pathlib
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 import torch
 from torch import nn
 
-CODECS = {}
+CODECS: dict[str, Any] = {}
 PLAIN = (bool, int, str, type(None))
 # Of numpy: numbers, instants and text. Not objects, which are values of their own.
 KINDS = "biufcmMSU"
