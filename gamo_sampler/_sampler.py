@@ -771,7 +771,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     def _check_result(self, X, labels):
         """Whether all of the rows, and their weights, will fit in memory."""
         classes, sizes = np.unique(labels, return_counts=True)
-        counts = [self.sampling_strategy_.get(label, 0) for label in classes]
+        # As Python's integers, which do not overflow.
+        counts = [int(self.sampling_strategy_.get(label, 0)) for label in classes]
         n_rows, width = sum(counts) + len(labels), 1
         if self.feature_extractor is None:
             width = _row_bytes(X)

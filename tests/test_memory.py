@@ -216,6 +216,14 @@ def test_too_many_rows_are_refused_before_training(
         asked.fit_resample(*rows)
 
 
+def test_however_many(rows, sampler):
+    """Bytes are more than 64 bits can count."""
+    with pytest.raises(MemoryError, match="The result needs"):
+        GAMOSampler(sampling_strategy={1: 2**60}).fit_resample(*rows)
+    with pytest.raises(MemoryError, match="Generating rows needs"):
+        sampler.sample(2**60)
+
+
 @pytest.mark.parametrize("kind", [pd.DataFrame, csr_array, np.float32, "mixed"])
 def test_in_any_container(rows, kind):
     X, y = rows
