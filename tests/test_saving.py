@@ -253,7 +253,7 @@ def test_not_fitted(tmp_path, estimator):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("neighborhood", ["class", 5, None])
+@pytest.mark.parametrize("neighborhood", ["class", 9, None])  # of 9 rows at most
 @pytest.mark.parametrize("gone", [[4, 9], [19, 39], [19, 39, 59], np.flatnonzero(Y)])
 def test_after_rows_were_withdrawn(tmp_path, neighborhood, gone):
     sampler = GAMOSampler(neighborhood=neighborhood, **QUICK)
