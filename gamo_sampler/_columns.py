@@ -246,9 +246,12 @@ def _numpy(series):
         return series.cast(nw.Datetime("us")).to_numpy().astype("datetime64[D]")
     if series.dtype.is_temporal():
         return series.to_numpy()
-    if series.is_null().any():
+    if not series.is_null().any():
+        return series.to_numpy()
+    if _is_number(series):
         return series.cast(nw.Float64).to_numpy().astype(float)
-    return series.to_numpy()
+    # Text, that may be of numbers, or objects.
+    return np.where(series.is_null().to_numpy(), np.nan, series.to_numpy().astype("O"))
 
 
 def _pandas(values, like):

@@ -191,12 +191,36 @@ class SparseTable(LazyRows):
 
     def mixed(self, weights, choice, random_state):
         """The rows that convex weights (m, n) make of these, sparse."""
-        rows = type(self.X)(weights @ self.X)  # a matrix of matrices
+        low, high = self._extremes(weights)
+        rows = (weights @ self.X).maximum(low).minimum(high)
+        rows = type(self.X)(rows)  # a matrix of matrices
         rows.data = cast(rows.data, self.dtype)
         if not is_frame(self.empty):
             return rows
         frame = type(self.empty).sparse.from_spmatrix(rows)
         return frame.set_axis(self.empty.columns, axis=1).astype(self.empty.dtypes)
+
+    def _extremes(self, weights):
+        """Least and greatest values (m, d), sparse, of the rows that each is made of.
+
+        A sum of products can pass them by its last bit.
+        """
+        sources = self.X[weights.indices].tocoo()
+        sources.sum_duplicates()
+        n_sources = np.diff(weights.indptr)
+        made = np.repeat(np.arange(len(n_sources)), n_sources)[sources.row]
+        order = np.lexsort((sources.col, made))
+        at = np.stack([made, sources.col])[:, order]
+        new = np.ones(len(order), bool)
+        new[1:] = (np.diff(at) != 0).any(0)
+        first = np.flatnonzero(new)
+        at, n_stored = at[:, first], np.diff(np.append(first, len(order)))
+        has_zero = n_stored < n_sources[at[0]]
+        shape = len(n_sources), self.shape[1]
+        for extreme in (np.minimum, np.maximum):
+            found = extreme.reduceat(sources.data[order], first) if len(first) else []
+            found = np.where(has_zero, extreme(found, 0), found)
+            yield csr_array((found, at), shape=shape)
 
 
 @stored(

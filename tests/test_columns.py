@@ -422,6 +422,11 @@ def test_identifiers_as_categories_pass():
 def test_values_that_are_no_numbers():
     with pytest.raises(ValueError, match=r"'x' has values that are no numbers .*'a'"):
         as_floats(pd.Series(["1", "a"], dtype=object), "x")
+    for column in (pd.Series(["a", None]), pl.Series(["a", None])):  # one missing
+        with pytest.raises(ValueError, match=r"'x' has values that are no .*'a'"):
+            as_floats(column, "x")
+    values, _ = as_floats(pl.Series(["1", None]), "x")
+    assert_array_equal(values, [1, np.nan])
     with pytest.raises(TypeError, match="'x' has values that are no numbers"):
         as_floats(pd.Series([1, {}], dtype=object), "x")
     with pytest.raises(ValueError, match="infinity in column 'x'"):

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOFeatures, GAMOSampler
 from gamo_sampler.baselines import AugmentationSampler, CGANSampler, DOSClassifier
 
-N_THREADS = 4
+N_THREADS = 3
 
 
 class Dropping(torch.nn.Sequential):
@@ -35,7 +35,7 @@ class Noisy(torch.nn.Linear):
 
 
 OWN = {"classifier": Dropping, "discriminator": Dropping}
-SHORT = {"max_rounds": 8, "random_state": 0}
+SHORT = {"max_rounds": 4, "random_state": 0}
 # Of each estimator the rows or probabilities that follow from all of its fit.
 KINDS = {
     "classifier": GAMOClassifier(**SHORT),
@@ -89,8 +89,18 @@ def test_fits_in_threads_give_what_they_give_alone(table, kind):
         together = list(pool.map(fit, seeds))
     for one, other in zip(alone, together, strict=True):
         assert_array_equal(one, other)
-    jobs = Parallel(n_jobs=2, prefer="threads")
-    assert_array_equal(jobs(delayed(bits)(kind, table, s) for s in [2])[0], alone[2])
+
+
+def test_joblib_s_threads_give_the_same(table):
+    """Its processes are in test_classifier.py, Dask's in test_searches.py."""
+    found = [
+        Parallel(n_jobs, prefer="threads")(
+            delayed(bits)(kind, table, seed) for kind in GAMES for seed in (0, 1)
+        )
+        for n_jobs in (1, 2)
+    ]
+    for one, other in zip(*found, strict=True):
+        assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("model", [KINDS["sampler"], KINDS["sampler, own"]])
