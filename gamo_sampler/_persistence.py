@@ -97,7 +97,7 @@ def read_file(path, kind):
 
 
 def _payload(kind, header, tensors):
-    text = json.dumps(header, allow_nan=False)
+    text = json.dumps({"kind": kind, **header}, allow_nan=False)
     if len(json.dumps(text)) > MAX_HEADER:
         raise ValueError(
             f"What is to be written as JSON has {len(text)} characters, too many for "
@@ -108,7 +108,8 @@ def _payload(kind, header, tensors):
         name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, t in tensors.items()
     }
-    return save(copies, {"kind": kind, "header": text})
+    # One entry alone: safetensors writes several in any order.
+    return save(copies, {"header": text})
 
 
 def _text(payload):
@@ -118,7 +119,7 @@ def _text(payload):
     header = json.loads(metadata.get("header", "null"))
     if not isinstance(header, dict):
         raise ValueError("its metadata has no header, a JSON object.")
-    return metadata.get("kind"), header
+    return header.pop("kind", None), header
 
 
 def _check_booleans(tensors):

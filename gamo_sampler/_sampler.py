@@ -1001,7 +1001,11 @@ def _row_bytes(X):
     """Bytes of a row in a container like X, at least."""
     if is_sparse(X) or not hasattr(X, "shape"):
         return 1
-    dtypes = X.dtypes if is_frame(X) else [X.dtype] * math.prod(X.shape[1:])
+    n_values = math.prod(X.shape[1:])
+    # The types of Polars' and Arrow's columns do not tell their sizes: a byte at least.
+    dtypes = getattr(X, "dtypes", None) if is_frame(X) else [X.dtype] * n_values
+    if dtypes is None:
+        return n_values
     return sum(getattr(dtype, "itemsize", 1) for dtype in dtypes)
 
 

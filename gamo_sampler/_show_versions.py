@@ -8,7 +8,7 @@ import torch
 from ._version import __version__
 
 DEPENDENCIES = (
-    *("imbalanced-learn", "joblib", "narwhals", "numpy"),
+    *("imbalanced-learn", "joblib", "narwhals", "numpy", "safetensors"),
     *("scikit-learn", "scipy", "torch", "tqdm"),
 )
 OPTIONAL = ("dask", "pandas", "pillow", "polars", "pyarrow", "zarr")

@@ -157,7 +157,9 @@ class Scaling:
             # `fit` would copy all of X.
             for block in gen_batches(len(X), block_size(X.shape[1])):
                 scaler.partial_fit(X[block])
-        return cls(scaler.mean_, scaler.scale_)
+        # Of a column that scikit-learn finds constant, as much as rounding makes of it.
+        rounding = len(X) * np.finfo(np.float64).eps * np.abs(scaler.mean_)
+        return cls(scaler.mean_, np.maximum(scaler.scale_, rounding))
 
     @classmethod
     def of_images(cls, X):

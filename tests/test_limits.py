@@ -63,6 +63,7 @@ def test_a_vanished_source_comes_back():
     assert_allclose(found[0, [0, n]], [0.1, 0.9])
 
 
+@pytest.mark.filterwarnings("ignore:G makes near copies")
 def test_an_anchor_s_weight_may_vanish(table, monkeypatch):
     """Where u is nearly 1, sin(u pi / 2)^2 is 1 in single precision."""
     X, y = table

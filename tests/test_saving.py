@@ -953,7 +953,7 @@ def test_no_pickle_in_what_is_written(saved):
     payload = saved.read_bytes().split(b"\n", 2)[2]
     length = int.from_bytes(payload[:8], "little")
     header = json.loads(payload[8 : 8 + length])
-    assert set(header["__metadata__"]) == {"kind", "header"}
+    assert set(header["__metadata__"]) == {"header"}
     kinds = {spec["dtype"] for name, spec in header.items() if name != "__metadata__"}
     assert kinds <= {"F32", "F64", "I32", "I64", "U32", "U8"}
 

@@ -594,6 +594,7 @@ def test_the_majority_is_never_dense(monkeypatch):
     for module in ("_torch", "_base"):
         monkeypatch.setattr(f"gamo_sampler.{module}.block_size", lambda width: 10)
     monkeypatch.setattr(SparseTable, "_read", counted)
+    monkeypatch.setattr("gamo_sampler._health.N_COMPARED", 12)  # rows that are measured
     # More of a game would read ahead: its minibatches are few values, not all rows.
     fitted(sparse.csr_array(with_zeros()), batch_size=8, max_rounds=1)
     assert max(rows) <= 19 + 8

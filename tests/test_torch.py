@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
 
 from gamo_sampler._torch import Rows, Scaling, block_size, resolve_device
 
@@ -69,3 +70,14 @@ def test_blocks_of_large_images_have_fewer_rows():
     assert block_size(30) == block_size(784) == 4096
     assert block_size(3 * 224 * 224) == 27
     assert block_size(10**9) == 1
+
+
+def test_a_column_that_is_constant_but_for_rounding_stays_small():
+    """Of floats this large, the mean is off by hundreds, and the variance is 0."""
+    X = np.full((40, 2), 4000123412341234567.0)
+    X[:20, 1] += 512  # one step
+    scaling = Scaling.of_rows(X)
+    assert np.abs(scaling.forward(X).numpy()).max() < 1
+    times = 1.7e9 + np.arange(40.0)[:, None]
+    expected = StandardScaler().fit_transform(times)
+    np.testing.assert_allclose(Scaling.of_rows(times).forward(times), expected, 1e-6)
