@@ -47,10 +47,16 @@ def write_file(path, kind, header, tensors):
         What strict JSON can hold: names are text, and floats are finite.
     tensors : dict
         Dense tensors by name, on any device.
+
+    Raises
+    ------
+    OSError
+        Where the system cannot write it; `FileNotFoundError` where there is no such
+        folder.
     """
     payload = _payload(kind, header, tensors)
     first = b"%s %d.%d\n" % (NAME, MAJOR, MINOR)
-    with _replaced(Path(os.path.realpath(os.fsdecode(path)))) as file:
+    with _named(path), _replaced(Path(os.path.realpath(os.fsdecode(path)))) as file:
         file.write(first + _digest(first, payload) + b"\n")
         file.write(payload)
 
@@ -166,6 +172,18 @@ def _check_version(line):
             f"its format is {version.decode()}, and this version of gamo_sampler reads "
             f"formats up to {MAJOR}. A newer one is needed."
         )
+
+
+@contextmanager
+def _named(path):
+    """Errors of the system that name `path` as it was given, not what it stands for."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        name = os.fsdecode(path)
+        raise OSError(error.errno, error.strerror, name) from error
 
 
 @contextmanager

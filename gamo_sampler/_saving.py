@@ -116,6 +116,10 @@ def load(path: StrPath, /, **builders: Any) -> Any:
 
 
 def _check_given(names, builders):
+    # First, as a misspelt name is one that is missing too.
+    unknown = ", ".join(sorted(set(builders) - set(names)))
+    needed = ", ".join(names) or "nothing"
+    require(not unknown, f"{unknown} is given, but the file needs: {needed}.")
     missing = [name for name in names if name not in builders]
     if missing:
         given = ", ".join(f"{name}=..." for name in missing)
@@ -124,7 +128,6 @@ def _check_given(names, builders):
             f"load: {given}."
         )
     for name, value in builders.items():
-        require(name in names, f"{name}={value!r} is given, but it has no use for it.")
         ok = callable(value) or _has_callables(value)
         require(ok, f"{name}={value!r} is no function.")
 

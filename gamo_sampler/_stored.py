@@ -286,7 +286,8 @@ class _Scalar:
         if value.dtype.kind not in "biufmMU" or value.dtype == np.longdouble:
             raise ValueError(f"{path} is a {value.dtype}, which cannot be saved.")
         plain = value.astype(np.int64) if value.dtype.kind in "mM" else value
-        return {"dtype": value.dtype.str, "value": out.value(plain.item(), path)}
+        dtype = np.asarray(value).dtype.str  # one character at least, for empty text
+        return {"dtype": dtype, "value": out.value(plain.item(), path)}
 
     def read(self, spec, source):
         dtype = _dtype(spec)

@@ -4,6 +4,8 @@ What comes out is compared with what went in before anything is written, so that
 which is not kept to the last detail is refused.
 """
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from ._stored import CODECS, Reader, codec, field, require
@@ -39,14 +41,41 @@ def _kinds(value):
 # pandas ---------------------------------------------------------------------------
 
 
+@contextmanager
+def _advice(name):
+    """Add to errors which column it is, and how it can be saved."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Cast column {name!r} to 'string', or the strings to 'category', "
+            "before the fit."
+        ) from error
+
+
+def _column(array, index, name=None):
+    """A series of the array's dtype, which pandas would infer where it is object."""
+    import pandas as pd
+
+    return pd.Series(array, index=index, name=name, dtype=array.dtype)
+
+
+def _types(column):
+    """Types of objects: pandas takes different missing values for equal."""
+    return list(map(type, column)) if column.dtype == object else None
+
+
 @codec("pandas.DataFrame")
 class _Frame(_Checked):
     def written(self, value, out, path):
-        columns = [value.iloc[:, i] for i in range(value.shape[1])]
+        values = []
+        for i, (name, column) in enumerate(value.items()):
+            with _advice(name):
+                values.append(_values(column, out, f"{path}.{i}"))
         return {
             "columns": out.value(value.columns, f"{path}.columns"),
             "index": out.value(value.index, f"{path}.index"),
-            "values": [_values(c, out, f"{path}.{i}") for i, c in enumerate(columns)],
+            "values": values,
         }
 
     def read(self, spec, source):
@@ -55,7 +84,7 @@ class _Frame(_Checked):
         index = source.field(spec, "index", pd.Index)
         columns = source.field(spec, "columns", pd.Index)
         arrays = [_array(values, source) for values in field(spec, "values", list)]
-        data = {i: pd.Series(a, index=index) for i, a in enumerate(arrays)}
+        data = {i: _column(a, index) for i, a in enumerate(arrays)}
         return pd.DataFrame(data, index=index).set_axis(columns, axis=1)
 
     def same(self, a, b):
@@ -64,11 +93,17 @@ class _Frame(_Checked):
         pd.testing.assert_frame_equal(
             a, b, check_exact=True, check_index_type="exact", check_column_type="exact"
         )
-        return a.columns.identical(b.columns) and a.index.identical(b.index)
+        pairs = zip(a.items(), b.items(), strict=True)
+        same = all(_types(c) == _types(d) for (_, c), (_, d) in pairs)
+        return same and a.columns.identical(b.columns) and a.index.identical(b.index)
 
 
 @codec("pandas.Series")
 class _Series(_Checked):
+    def write(self, value, out, path):
+        with _advice(value.name):
+            return super().write(value, out, path)
+
     def written(self, value, out, path):
         return {
             "name": out.value(value.name, f"{path}.name"),
@@ -81,13 +116,13 @@ class _Series(_Checked):
 
         index = source.field(spec, "index", pd.Index)
         name = source.field(spec, "name", object)
-        return pd.Series(_array(spec["values"], source), index=index, name=name)
+        return _column(_array(spec["values"], source), index, name)
 
     def same(self, a, b):
         import pandas as pd
 
         pd.testing.assert_series_equal(a, b, check_exact=True, check_index_type="exact")
-        return a.index.identical(b.index)
+        return _types(a) == _types(b) and a.index.identical(b.index)
 
 
 @codec("pandas.RangeIndex")
@@ -147,7 +182,8 @@ class _Index(_Checked):
         return index
 
     def same(self, a, b):
-        return a.identical(b) and getattr(a, "freq", None) == getattr(b, "freq", None)
+        same = a.identical(b) and _types(a) == _types(b)
+        return same and getattr(a, "freq", None) == getattr(b, "freq", None)
 
 
 def _values(column, out, path):
@@ -178,6 +214,19 @@ class _Plain:
 
         array = source.field(spec, "array", np.ndarray)
         return pd.Series(array, dtype=array.dtype).array
+
+
+@codec("pandas.NAType", "pandas.NaTType")
+class _Missing:
+    """Those of pandas, among objects."""
+
+    def write(self, value, out, path):
+        return {}
+
+    def read(self, spec, source):
+        import pandas as pd
+
+        return pd.NA if spec["type"] == "pandas.NAType" else pd.NaT
 
 
 @codec("pandas.CategoricalDtype")

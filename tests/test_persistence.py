@@ -7,6 +7,7 @@ import pickle
 import struct
 import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,6 +247,25 @@ def test_more_json_than_can_be_read(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="1000 bytes"):
         written(tmp_path / "file", header={"a": "é" * 500})
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", [str, os.fsencode, Path])
+def test_errors_name_the_path_as_it_was_given(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    os.symlink("nothing/there", "link")
+    written(tmp_path / "file")
+    os.mkdir("folder")
+    for name, error in [
+        (os.path.join("nothing", "file"), FileNotFoundError),
+        ("link", FileNotFoundError),
+        (os.path.join("file", "below"), NotADirectoryError),
+        ("folder", IsADirectoryError),
+    ]:
+        with pytest.raises(error) as info:
+            written(kind(name))
+        assert info.value.filename == name
+        assert info.value.filename2 is None
+    assert sorted(os.listdir()) == ["file", "folder", "link"]
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

@@ -477,9 +477,24 @@ def test_values_of_other_types_are_refused_by_name(tmp_path, column, name):
     if name is None:
         assert_same(sampler, again(sampler, tmp_path / "file"), table)
         return
-    with pytest.raises(ValueError, match=f"_table.columns.1.*{name}"):
+    match = f"_table.columns.1.*{name}.* Cast column 'b' to 'string'"
+    with pytest.raises(ValueError, match=match):
         sampler.save(tmp_path / "file")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("missing", ["y", None, np.nan, pd.NA, pd.NaT, np.str_("")])
+def test_columns_of_objects(tmp_path, missing):
+    cities = pd.Series(["x", "y", missing] * 20, dtype=object)
+    table = pd.DataFrame({"a": X[:, 0], "city": cities})
+    sampler = GAMOSampler(missing="propagate", **QUICK)
+    sampler.fit_resample(table, Y)
+    loaded = again(sampler, tmp_path / "file")
+    assert_same(sampler, loaded, table)
+    drawn, expected = (s.sample(30)[0]["city"] for s in (loaded, sampler))
+    assert drawn.dtype == object
+    assert list(map(type, drawn)) == list(map(type, expected))
+    assert repr(drawn.tolist()) == repr(expected.tolist())
 
 
 class Frame(pd.DataFrame):
@@ -563,10 +578,28 @@ def test_forgotten_builders_are_named(tmp_path):
 def test_builders_too_many_are_named(tmp_path):
     path = tmp_path / "file"
     GAMOClassifier(classifier=dense, **QUICK).fit(X, Y).save(path)
-    for wrong in ({"generator": dense}, {"nonsense": dense}):
-        name = next(iter(wrong))
-        with pytest.raises(ValueError, match=f"{name}=.*no use"):
-            load(path, classifier=dense, **wrong)
+    for name in ("generator", "nonsense"):
+        match = f"{name} is given, but the file needs: classifier\\."
+        with pytest.raises(ValueError, match=match):
+            load(path, classifier=dense, **{name: dense})
+    GAMOClassifier(**QUICK).fit(X, Y).save(tmp_path / "none")
+    with pytest.raises(ValueError, match="the file needs: nothing"):
+        load(tmp_path / "none", classifier=dense)
+
+
+def test_a_misspelt_builder_is_named_first(tmp_path):
+    path = tmp_path / "file"
+    GAMOClassifier(classifier=dense, generator=dense, **QUICK).fit(X, Y).save(path)
+    needed = "is given, but the file needs: classifier, generator"
+    with pytest.raises(ValueError, match=f"loaded: clasifier {needed}"):
+        load(path, clasifier=dense)
+    with pytest.raises(ValueError, match=f"loaded: clasifier, genrator {needed}"):
+        load(path, genrator=dense, clasifier=dense)
+
+
+def test_builders_that_are_no_functions(tmp_path):
+    path = tmp_path / "file"
+    GAMOClassifier(classifier=dense, **QUICK).fit(X, Y).save(path)
     with pytest.raises(ValueError, match="classifier='auto' is no function"):
         load(path, classifier="auto")
     with pytest.raises(ValueError, match="no function"):
@@ -656,6 +689,15 @@ def test_subclasses_are_refused(tmp_path):
     with pytest.raises(ValueError, match="Mine"):
         Mine(**QUICK).fit(X, Y).save(tmp_path / "file")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path):
+    path = tmp_path / "nothing" / "iris.gamo"
+    classifier = GAMOClassifier(**QUICK).fit(X, Y)
+    with pytest.raises(FileNotFoundError) as info:
+        classifier.save(path)
+    assert info.value.filename == str(path)
+    assert str(info.value).endswith(f": {str(path)!r}")
 
 
 def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):

@@ -59,6 +59,9 @@ def read(spec, **tensors):
         np.float64(NAN),
         np.bool_(True),
         np.str_("é"),
+        np.str_(""),
+        pd.NA,
+        pd.NaT,
         np.datetime64("2024-01-01T00", "h"),
         np.timedelta64("NaT", "25s"),
         torch.device("cuda:1"),
@@ -183,6 +186,31 @@ def test_pandas_columns(name, rows):
     pd.testing.assert_series_equal(again, series, check_exact=True)
     assert again.dtype == series.dtype
     assert repr(again.tolist()) == repr(series.tolist())
+
+
+OBJECTS = {
+    "text": ["x", "y", "z"],
+    "None": ["x", None, "y"],
+    "nan": ["x", NAN, "y"],
+    "NA": ["x", pd.NA, "y"],
+    "NaT": ["x", pd.NaT, "y"],
+    "numpy": [np.str_("x"), np.str_(""), np.float64(NAN)],
+    "numbers": [1, np.int8(2), True],
+    "all missing": [None, NAN, pd.NA],
+}
+
+
+@pytest.mark.parametrize("values", OBJECTS.values(), ids=OBJECTS)
+def test_pandas_objects(values):
+    series = pd.Series(values, name="city", dtype=object)
+    frame = series.to_frame().assign(float=1.5)
+    index = pd.Index(values, dtype=object)
+    again = through_json(series), through_json(frame)["city"], through_json(index)
+    for found in again:
+        assert found.dtype == object
+        assert list(map(type, found)) == list(map(type, values))
+        assert repr(found.tolist()) == repr(values)
+    assert again[0].name == "city"
 
 
 INDEXES = [
@@ -320,6 +348,52 @@ def test_what_does_not_come_back_the_same_is_refused(monkeypatch):
     monkeypatch.setattr(codec, "read", lambda spec, source: pd.Series([9.0]))
     with pytest.raises(ValueError, match="x is a Series of float64"):
         through_json(pd.Series([1.0]))
+
+
+class Text(np.str_):
+    """Equal to the numpy string that would come back."""
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda column: column,
+        lambda column: column.to_frame(),
+        lambda column: pd.Index(column),
+    ],
+)
+def test_other_types_of_equal_objects_are_refused(made):
+    value = made(pd.Series([Text("x")], name="city", dtype=object))
+    with pytest.raises(ValueError, match=r"^x is a .* of object"):
+        through_json(value)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([Text("x")], dtype=object),
+        pd.Series(["x", frozenset([1])]),
+        pd.Series([Decimal(1)]),
+        pd.Series([Decimal(1)], dtype="category"),
+        pd.Series([pd.Timestamp("2020")], dtype=object),
+        pd.Series([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
+    ],
+    ids=repr,
+)
+def test_advice_for_columns_that_are_refused(column):
+    column = column.rename("city")
+    match = "^x.* Cast column 'city' to 'string', or the strings to 'category'"
+    with pytest.raises(ValueError, match=match):
+        through_json(column)
+    text = column.astype(object).map(str).astype("string")
+    for cast in (text, text.astype("category")):
+        pd.testing.assert_series_equal(through_json(cast), cast)
+
+
+def test_advice_for_columns_of_frames():
+    frame = pd.DataFrame({"a": [1], "city": [Decimal(1)]})
+    with pytest.raises(ValueError, match=r"^x\.1\.0 is .* Cast column 'city' to"):
+        through_json(frame)
 
 
 def array(**other):
