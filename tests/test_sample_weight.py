@@ -278,9 +278,9 @@ def test_held_out_rows_are_weighted_where_the_scorer_can(table, scoring, weighte
     model = LogisticRegression().fit(X, y)
     n_times = np.where(model.predict(X) == y, 5, 1)
     again = np.arange(len(y)).repeat(n_times)
-    by_weight = Watcher(model, scoring, X, y, 1, n_times).scores()
-    repeated = Watcher(model, scoring, X[again], y[again], 1).scores()
-    plain = Watcher(model, scoring, X, y, 1).scores()
+    by_weight = Watcher(model, scoring, X, y, 1, n_times).scores(1)
+    repeated = Watcher(model, scoring, X[again], y[again], 1).scores(1)
+    plain = Watcher(model, scoring, X, y, 1).scores(1)
     expected = repeated if weighted else plain
     key = "validation_score"
     assert by_weight[key] == pytest.approx(expected[key])

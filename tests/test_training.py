@@ -25,12 +25,16 @@ def training_of(table, n_rounds=24, **parameters):
     return Training(game, networks, 1e-3, n_rounds)
 
 
+def nobody(training):
+    """In place of a checkpoint."""
+
+
 def spoil(monkeypatch, *fails):
     """Play epochs of which those numbered in `fails`, from 1 on, leave NaN behind."""
     epoch, numbers = Game.epoch, iter(range(1, 100))
 
-    def spoilt(game, n_rounds):
-        losses = epoch(game, n_rounds)
+    def spoilt(game, *arguments):
+        losses = epoch(game, *arguments)
         if next(numbers) in fails:
             for player in game.players().values():
                 for tensor in player.network.state_dict().values():
@@ -92,7 +96,7 @@ def test_every_attempt_starts_from_the_same_state(
         return attempt()
 
     training.attempt = spy
-    training.play([])
+    training.play([], nobody)
     [(first, pool), *others] = starts[min(fails) - 1]
     assert len(others) == len(fails)
     for state, again in others:
@@ -111,7 +115,7 @@ def test_each_retry_is_slower_and_so_is_all_that_follows(table, monkeypatch):
         [rate] = {p.optimizer.param_groups[0]["lr"] for p in players}
         rates.append(rate)
 
-    training.play([listener])
+    training.play([listener], nobody)
     assert rates == pytest.approx([1e-3, 1e-4, 1e-5, 1e-5])
     assert [record["epoch"] for record in training.history] == [1, 2, 3, 4]
 
@@ -126,7 +130,7 @@ def test_slower_steps_move_weights_less(table, monkeypatch):
         start = [p.detach().clone() for p in training.game.M.parameters]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            training.play([])
+            training.play([], nobody)
         pairs = zip(start, training.game.M.parameters, strict=True)
         return sum(float((p - q.detach()).square().sum()) for p, q in pairs) ** 0.5
 
@@ -158,7 +162,7 @@ def test_retries_are_counted_over_the_whole_fit(table, monkeypatch):
     spoil(monkeypatch, 1, 3, 5, 7)
     training = training_of(table, n_rounds=80)
     with pytest.raises(NotFiniteError, match="in epoch 4"):
-        training.play([])
+        training.play([], nobody)
     assert training.retries == RETRIES
 
 
@@ -228,7 +232,7 @@ def test_weights_that_are_kept_do_not_follow_the_game(table):
     training = training_of(table)
     weights = training.weights()
     kept = copy.deepcopy(weights)
-    training.play([])
+    training.play([], nobody)
     assert alike(weights, kept)
     assert not alike(training.weights(), kept)
     training.keep(weights)
