@@ -456,8 +456,8 @@ class BaseGAMO(SaveMixin, BaseEstimator):
             mixup=self.mixup,
             discriminator_weight=self.discriminator_weight,
             label_smoothing=self.label_smoothing,
-            latent_dim=self.latent_dim,
-            batch_size=self.batch_size,
+            latent_dim=int(self.latent_dim),  # of any width in numpy
+            batch_size=int(self.batch_size),
             rounds_per_epoch=self.rounds_per_epoch,
             rng=rng,
             device=self.device_,
@@ -559,8 +559,8 @@ class BaseGAMO(SaveMixin, BaseEstimator):
     def _n_rounds(self, per_epoch, n_epochs):
         if n_epochs is not None:
             return n_epochs * per_epoch
-        limit = self.max_iter * per_epoch
-        return min(limit, self._round_limit() or limit)
+        limit = int(self.max_iter) * per_epoch
+        return int(min(limit, self._round_limit() or limit))
 
     def _round_limit(self):
         """Greatest number of rounds, None for no limit."""
@@ -579,11 +579,11 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         hidden = hidden_sizes(self.hidden_layer_sizes, d)
         values = 0
         if sizes and self.generator == "convex":
-            values = dense_values(self.latent_dim + len(self.classes_), hidden[0])
+            values = dense_values(int(self.latent_dim) + len(self.classes_), hidden[0])
         if values and self.neighborhood is None:
             values += dense_values(max(hidden[-1] // 2, 1), n_pool)
             # Of one class: weights, their gradient and that of the softmax.
-            rows = -(-min(self.batch_size, n) // len(sizes))
+            rows = -(-min(int(self.batch_size), n) // len(sizes))
             device.append(batch_part(3 * FLOAT * rows * n_pool))
         return host, [*device, networks_part(values)]
 

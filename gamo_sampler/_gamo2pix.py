@@ -441,7 +441,7 @@ class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
         """
         indices = torch.arange(len(self.classes_))
         groups = [indices] if self.decoder == "shared" else list(indices[:, None])
-        n_rounds = -(-self.max_rounds // len(groups))
+        n_rounds = -(-int(self.max_rounds) // len(groups))
         self.history_ = []
         decoders = []
         with tqdm(total=n_rounds * len(groups), disable=not self.verbose) as bar:

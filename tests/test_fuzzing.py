@@ -1,9 +1,12 @@
 """Random tables and random parameters: exact results, or an error that says why not."""
 
 import re
+import tempfile
 import warnings
 from collections import Counter
+from itertools import count
 from numbers import Integral
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,6 +24,7 @@ from sklearn.utils._param_validation import (
 )
 
 from gamo_sampler import GAMOClassifier, GAMOSampler
+from gamo_sampler.exceptions import TrainingWarning
 
 # Parameters ---------------------------------------------------------------------
 
@@ -62,6 +66,23 @@ def strategies(table):
     return names | st.floats(0.25, 1) | st.just(counts) | st.just(lambda y: counts)
 
 
+FOLDER = tempfile.TemporaryDirectory()
+NUMBERS = count()
+
+
+def new_file():
+    """Each fit needs a file of its own."""
+    return Path(FOLDER.name) / f"{next(NUMBERS)}.checkpoint"
+
+
+def follow(view):
+    assert view.record["epoch"] == view.epoch == len(view.history)
+
+
+def end(view):
+    return True
+
+
 # Where the constraint does not tell, or lets through what only asks for trouble.
 DRAWN_BY_HAND = {
     "generator": st.sampled_from(["convex"] * 4 + ["unconstrained", linear]),
@@ -81,6 +102,8 @@ DRAWN_BY_HAND = {
     "max_weight": st.sampled_from([1.0, 1.0, 0.75]),
     "min_sources": st.sampled_from([1.0, 1.0, 1.5]),
     "scoring": st.sampled_from([None, "balanced_accuracy", "neg_log_loss"]),
+    "callbacks": st.sampled_from([None, [], [follow], (follow, end)]),
+    "checkpoint": st.none() | st.builds(new_file) | st.builds(new_file).map(str),
     "verbose": st.just(0),
     "random_state": st.integers(0, 2**32 - 1),
     "device": st.just("cpu"),
@@ -270,6 +293,7 @@ ALLOWED = [
     r"^max_weight=.* need rows made of \d+ or more, but those of class",
     r"^Sparse rows, categories and missing values are mixed by weights",
     r"^early_stopping needs a class with at least 2 rows to validate on",
+    r"^resume=True needs a checkpoint",
     # In scikit-learn's: the log-loss needs all classes among the rows held out.
     r"^y_true and y_prob contain different number of classes",
     r"^y_true contains only one label",
@@ -289,6 +313,7 @@ def attempt(call):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.simplefilter("ignore", TrainingWarning)
             for pattern in WARNINGS:
                 warnings.filterwarnings("ignore", pattern)
             return call()
@@ -300,6 +325,7 @@ def attempt(call):
 
 WARNINGS = [
     "No class is below the size",
+    ".* Going back to the end of epoch",
     "Class .* has one row to learn from",
     "Classes .* have one row each",
     # scikit-learn's
@@ -383,7 +409,8 @@ def classifiers(data):
     np.testing.assert_allclose(p.sum(1), 1)
     assert ((p >= 0) & (p <= 1)).all()
     assert (model.predict(example.X) == model.classes_[p.argmax(1)]).all()
-    assert all(np.isfinite(list(record.values())).all() for record in model.history_)
+    for record in model.history_:  # numbers, and lists of them by class
+        assert np.isfinite(np.hstack(list(record.values()))).all()
     made = model._pool is not None and attempt(lambda: model.sample(5))
     if made:
         assert np.isfinite(made[0]).all()

@@ -95,6 +95,9 @@ INSIDE = {
     "scoring": [lambda *_: "good", lambda *_: NAN, lambda *_: None],
     "device": ["nonsense", "", "cuda:99", torch.device("cuda:99")],
     "estimator": [LogisticRegression],
+    "callbacks": [[3], (None,), [print, "a"]],
+    "checkpoint": ["", ".", "no such folder/fit"],
+    "resume": [True],  # from no checkpoint
 }
 # What the others have to be for a parameter to count.
 TOGETHER = {"scoring": {"early_stopping": True}}
@@ -188,8 +191,11 @@ def test_every_way_to_fit_checks_parameters(fit):
 def test_numpy_s_numbers_are_numbers():
     """As in scikit-learn, where True is the integer 1 as well."""
     python = {"batch_size": 8, "mixup": 0.5, "latent_dim": 1, "early_stopping": True}
+    python |= {"max_iter": 100, "max_rounds": 200}
     numpy = {
-        "batch_size": np.int8(8),
+        "max_iter": np.int8(100),  # of several rounds each, more than it holds
+        "batch_size": np.uint8(8),
+        "max_rounds": np.uint8(200),
         "mixup": np.float16(0.5),
         "latent_dim": True,
         "early_stopping": np.True_,
@@ -222,6 +228,7 @@ UNUSUAL = ["x", None, 3, [], Unknown()]
 TABLES = [3, "a", None, X[:0], X[:, :3], X[:, 0], X * NAN, Unknown()]
 LEARNERS = [3, {}, [], "a", Unknown(), {"learners": 3}, {"learners": Unknown()}]
 VALUES = [3, np.zeros(5), None, Unknown(), [[1], [1, 2]]]
+CLASSES = [[0], [0, 2], [0, 1, 2], 3, ["a", "b"], Unknown()]
 PATHS = ["path", "root", "source", "target", "data_home"]
 FOLDS = [3, [], [([30], [1])], [(1,)], "a", [([0.5], [1])], Unknown()]
 WRONG = {
@@ -256,12 +263,15 @@ WRONG = {
     "generated": TABLES,
     "counts": COUNTS,
     "n_test": COUNTS,
+    "classes": CLASSES,
+    "builders": [3, "a", None, no_module],  # it was saved without any
 }
 WRONG |= {key: [3.5, [], 1j] for key in PATHS}
 # Errors that say it in other words than the argument's name.
 OTHERWISE = {
     "random_state": "eed",  # scikit-learn's check_random_state: "to seed", "Seed must"
     "label": "No column is called",
+    "classes": "label type|array-like",  # scikit-learn's unique_labels
     "sample_weight": "weights|to float|float()",  # scikit-learn's _check_sample_weight
     "constraints": "constraint's A",
     **dict.fromkeys(PATHS, "os.PathLike"),  # Python's
@@ -321,16 +331,19 @@ def owners():
     """Fitted, by the name of the class."""
     found = {name: cheap(PUBLIC[name]) for name in ("GAMOClassifier", "GAMOSampler")}
     inner = cheap(C, feature_extractor="conv")
-    found["GAMO2Pix"] = cheap(gamo_sampler.GAMO2Pix, classifier=inner)
+    for name in ("GAMO2Pix", "GAMOFeatures"):
+        found[name] = cheap(PUBLIC[name], classifier=inner)
     for estimator in found.values():
         getattr(estimator, "fit_resample", estimator.fit)(X, Y)
     return found | {"Recipe": found["GAMOSampler"].recipe_}
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def files(tmp_path_factory, owners):
     """A folder with what the functions that read files need."""
     folder = tmp_path_factory.mktemp("files")
+    owners["Recipe"].save(folder / "recipe.npz")
+    owners["GAMOSampler"].save(folder / "sampler.gamo")
     pd.DataFrame(X).add_prefix("x").assign(y=Y).to_parquet(folder / "rows.parquet")
     names = ("x_train", "y_train", "x_test", "y_test")
     mnist = 2 * [np.zeros((60, 28, 28), np.uint8), np.repeat(np.arange(10), 6)]
@@ -358,6 +371,9 @@ def call(name, given, owners, files):
             "sampler": cheap(gamo_sampler.GAMOSampler),
         },
         "BalancedDataset": {"estimator": owners["GAMOClassifier"], "X": X, "y": Y},
+        "GAMOClassifier.export": {"path": files / "classifier.pt2"},
+        "Recipe.load": {"path": files / "recipe.npz"},
+        "load": {"path": files / "sampler.gamo"},
         "fetch_long_tailed": DRAWN | {"data_home": files, "counts": [2] * 10},
         "load_celeba": DRAWN | {"root": files, "counts": [2] * 5},
         "load_lsun": DRAWN | {"root": files, "counts": [2] * 5},
@@ -370,7 +386,10 @@ def call(name, given, owners, files):
         takes = inspect.signature(thing).parameters
         right |= {name: value for name, value in data.items() if name in takes}
         right |= {"n": 2} if "n" in takes else {}
-    result = thing(**(right | given))
+    right |= given
+    takes = inspect.signature(thing).parameters.values()
+    first = [right.pop(p.name) for p in takes if p.kind is p.POSITIONAL_ONLY]
+    result = thing(*first, **right)
     return list(result) if isinstance(result, Iterator) else result
 
 
@@ -380,6 +399,8 @@ def test_wrong_arguments_are_named(name, argument, owners, files):
     wrong = WRONG[argument]
     if name == "load_sun397" and argument == "counts":  # of as many classes as it has
         wrong = [value for value in wrong if np.ndim(value) and value != (2, 2, 2)]
+    if name == "GAMOClassifier.partial_fit":  # of one row, if that is the batch
+        wrong = [value for value in wrong if np.asarray(value).dtype != np.bool_]
 
     def given(value):
         call(name, {argument: value}, owners, files)
@@ -392,12 +413,12 @@ def test_wrong_arguments_are_named(name, argument, owners, files):
 def test_right_arguments_are_accepted(name, owners, files):
     """Else the others would be refused for those."""
     needed = {"row": 20, "rows": [3], "groups": Y, "constraints": [], "prior": None}
-    needed |= {"path": files / "recipe.npz", "dataset": "mnist"}
+    needed |= {"dataset": "mnist"}
     needed |= {"weights": owners["Recipe"].weights, "input_features": None}
     thing = dict(callables())[name]
     takes = inspect.signature(thing).parameters
     given = {k: v for k, v in needed.items() if k in takes}
-    if name == "Recipe.load":
-        owners["Recipe"].save(needed["path"])
+    if name.endswith(".save"):
+        given["path"] = files / "new.npz"
     with warnings.catch_warnings(action="ignore"):
         call(name, given, owners, files)
