@@ -8,6 +8,8 @@ from ._priors import PriorCorrectedClassifier
 from ._published import published
 from ._recipe import Recipe
 from ._sampler import GAMOSampler
+from ._saving import load
+from ._show_versions import show_versions
 from ._version import __version__
 
 __all__ = [
@@ -19,5 +21,7 @@ __all__ = [
     "Recipe",
     "__version__",
     "compare",
+    "load",
     "published",
+    "show_versions",
 ]

@@ -57,7 +57,9 @@ def audit_class(weights, rows):
         "largest_weight": float(largest.mean()),
         "effective_sources": float((1 / squares[squares > 0]).mean()),
         "near_copies": float((largest > COPY_WEIGHT).mean()),
-        "distance_ratio": _distance_ratio(weights[_some(n_generated)] @ rows, rows),
+        "distance_ratio": _distance_ratio(
+            weights[evenly(n_generated, N_COMPARED)] @ rows, rows
+        ),
         "in_hull": bool((weights.data >= 0).all() and np.allclose(sums, 1, rtol=1e-9)),
     }
 
@@ -67,14 +69,18 @@ def _distance_ratio(generated, rows):
     if (rows == rows[0]).all():
         return float("nan")
     search = NearestNeighbors().fit(rows)
-    own = search.kneighbors(rows[_some(len(rows))], n_neighbors=2)[0][:, 1].mean()
+    own = search.kneighbors(_some(rows), n_neighbors=2)[0][:, 1].mean()
     found = search.kneighbors(generated, n_neighbors=1)[0].mean()
     return float(found / own) if own else float("inf")
 
 
-def _some(n):
-    """At most N_COMPARED positions, evenly spaced."""
-    return np.unique(np.linspace(0, n - 1, min(n, N_COMPARED)).astype(int))
+def _some(rows):
+    return rows[evenly(rows.shape[0], N_COMPARED)]
+
+
+def evenly(n, most):
+    """At most so many positions of n, evenly spaced."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(int))
 
 
 def _written(own):

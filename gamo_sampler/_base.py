@@ -1,30 +1,41 @@
 """What both estimators share: parameters, networks, and a game watched to its end."""
 
-import warnings
+import math
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
-from imblearn.utils import check_sampling_strategy
 from scipy.sparse import csr_array, get_index_dtype, vstack
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import get_scorer_names
-from sklearn.utils import check_random_state, compute_class_weight, gen_batches
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch.optim.swa_utils import AveragedModel
 
-from ._build import NETWORKS, check_builders, hidden_sizes, make_networks
+from ._build import (
+    NETWORKS,
+    alike,
+    check_builders,
+    filled,
+    hidden_sizes,
+    make_networks,
+)
+from ._checkpoint import Checkpoint, NoCheckpoint, digests
+from ._diagnosis import Outcome, diagnose
 from ._distributed import ALONE, own_device, shared_fit
+from ._draws import Lots
 from ._frames import stacked
 from ._game import SCHEDULES, Game, exponential_average, make_player
 from ._images import as_read, check_image_shape
 from ._lazy import check_rows, subset
 from ._limits import Limits
+from ._listeners import Callbacks, check_callbacks, progress
 from ._losses import CRITERIA, DECEPTIONS
 from ._memory import (
     COPIES,
@@ -43,6 +54,10 @@ from ._memory import (
     weights_part,
 )
 from ._networks import ConvexGenerator
+from ._past import FRESH, kept
+from ._saving import SaveMixin
+from ._stops import Stops, warn_of_interruption
+from ._stored import Weights, require
 from ._torch import (
     Rows,
     Scaling,
@@ -55,85 +70,50 @@ from ._torch import (
     run_generator,
     workspace,
 )
-from ._training import Training, progress
+from ._training import Training
+from ._typing import Array, Data, Seed, Wanted
+from ._warn import warn
 from ._watch import (
     Current,
     Watcher,
     check_finite,
+    check_weights,
     hold_out,
 )
+from ._weights import class_weights, margin
+from .exceptions import TrainingWarning
 
 CHUNK_VALUES = 2**18
+# Attributes that not every fitted estimator has.
+NOT_ALWAYS = {"feature_names_in_", "provenance_", "_low", "_high"}
 
 
-def rows_to_generate(strategy, y):
-    """Rows to generate per label, by imbalanced-learn's rules but for floats.
-
-    A float f raises every class below round(f * largest) to that size, for two
-    classes or more.
-    """
-    if isinstance(strategy, Real):
-        labels, counts = np.unique(y, return_counts=True)
-        size = round(strategy * counts.max())
-        if size < counts.min():
-            raise ValueError(
-                f"sampling_strategy={strategy} asks for {size} rows per class, but "
-                f"the smallest class has {counts.min()} already. Raise it above "
-                f"{counts.min() / counts.max():.3g}."
-            )
-        strategy = dict(zip(labels, np.maximum(counts, size), strict=True))
-    if callable(strategy):
-        strategy = strategy(y)
-    if not isinstance(strategy, str):
-        strategy = _check_targets(strategy)
-    return dict(check_sampling_strategy(strategy, y, "over-sampling"))
-
-
-def warn_of_balance(strategy, targets, stacklevel=4):
-    """Say so where no class is to be generated."""
-    if not any(targets.values()):
-        warnings.warn(
-            "No class is below the size that sampling_strategy="
-            f"{strategy!r} asks for: nothing is generated.",
-            stacklevel=stacklevel,
-        )
-
-
-def warn_of_copies(labels, sizes, targets, stacklevel=4):
-    """Say so where a class to be generated has one row alone."""
-    for label, size in zip(labels, sizes, strict=True):
-        if size == 1:
-            warnings.warn(
-                f"Class {label} has one row to learn from: its "
-                f"{targets.get(label, 0)} generated rows are copies.",
-                stacklevel=stacklevel,
-            )
-
-
-def warn_of_alone(lots, stacklevel=4):
-    """Say so where rows have no other row of their class in their group."""
-    n_alone = int((lots.cells == 1).sum() - (lots.sizes == 1).sum())
-    if n_alone:
-        warnings.warn(
-            f"{n_alone} of the {int(lots.sizes.sum())} rows to learn from are alone in "
-            "their class and group: rows generated from them are copies.",
-            stacklevel=stacklevel,
-        )
-
-
-def _check_targets(strategy):
-    if not isinstance(strategy, Mapping) or not all(
-        isinstance(n, Integral) for n in strategy.values()
-    ):
-        raise ValueError(
-            "sampling_strategy must give integers by class label, "
-            f"{{label: number of rows}}, got {strategy!r}."
-        )
-    return dict(strategy)
-
-
-class BaseGAMO(BaseEstimator):
+class BaseGAMO(SaveMixin, BaseEstimator):
     """Parameters and training shared by `GAMOClassifier` and `GAMOSampler`."""
+
+    _fitted_kinds: dict = {
+        "classes_": np.ndarray,
+        "n_features_in_": int,
+        "feature_names_in_": np.ndarray,
+        "n_iter_": int,
+        "n_rounds_": int,
+        "history_": list,
+        "device_": torch.device,
+        **{f"{name}_": Weights | None for name in NETWORKS},
+        "_is_trained": bool,
+        "_image_shape": tuple | None,
+        "_scaling": Scaling,
+        "_n_features_out": int,
+        "_lots": Lots,
+        "_deficit": np.ndarray,
+        "_pool": torch.Tensor | None,
+        "_low": torch.Tensor,
+        "_high": torch.Tensor,
+        "_members": np.ndarray,
+        "_n_samples": int,
+        "_random_state": np.random.RandomState,
+        "_players": dict,
+    }
 
     _parameter_constraints: dict = {
         "loss": [StrOptions(set(CRITERIA))],
@@ -175,6 +155,7 @@ class BaseGAMO(BaseEstimator):
             Interval(Integral, 1, None, closed="left"),
             None,
         ],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "rounds_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -186,9 +167,14 @@ class BaseGAMO(BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "callbacks": [list, tuple, None],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_interval": [Interval(Integral, 1, None, closed="left")],
+        "resume": ["boolean"],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
         "device": [str, torch.device],
+        "warm_start": ["boolean"],
     }
 
     def __init__(
@@ -217,6 +203,7 @@ class BaseGAMO(BaseEstimator):
         hidden_layer_sizes="auto",
         max_iter=100,
         max_rounds="auto",
+        max_time=None,
         rounds_per_epoch=None,
         batch_size=32,
         learning_rate=1e-3,
@@ -228,10 +215,15 @@ class BaseGAMO(BaseEstimator):
         validation_fraction=0.1,
         n_iter_no_change=10,
         scoring=None,
+        callbacks=None,
+        checkpoint=None,
+        checkpoint_interval=10,
+        resume=False,
         verbose=0,
         random_state=None,
         device="auto",
-    ):
+        warm_start=False,
+    ) -> None:
         self.loss = loss
         self.generator = generator
         self.discriminator = discriminator
@@ -255,6 +247,7 @@ class BaseGAMO(BaseEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.max_iter = max_iter
         self.max_rounds = max_rounds
+        self.max_time = max_time
         self.rounds_per_epoch = rounds_per_epoch
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -266,13 +259,28 @@ class BaseGAMO(BaseEstimator):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.scoring = scoring
+        self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.checkpoint_interval = checkpoint_interval
+        self.resume = resume
         self.verbose = verbose
         self.random_state = random_state
         self.device = device
+        self.warm_start = warm_start
 
     # Training -------------------------------------------------------------
 
-    def _fit_game(self, X, y, targets, image_shape, *, sample_weight=None, groups=None):
+    def _fit_game(
+        self,
+        X,
+        y,
+        targets,
+        image_shape,
+        *,
+        sample_weight=None,
+        groups=None,
+        past=FRESH,
+    ):
         """Play the game to its end and keep what came of it.
 
         Parameters
@@ -289,23 +297,31 @@ class BaseGAMO(BaseEstimator):
             Positive weights of the rows in M's loss. None: all alike.
         groups : ndarray of int of shape (n_samples,), default=None
             Rows of two groups are not mixed. None: any of a class are.
+        past : Past, default=FRESH
+            What it goes on from.
         """
         self._check_parameters(X, image_shape)
-        self.classes_, y = np.unique(y, return_inverse=True)
+        self.classes_ = np.unique(y) if past.classes is None else past.classes
+        y = np.searchsorted(self.classes_, y)
         with shared_fit(self.device_) as group, device_memory("a smaller batch_size"):
-            self._fit_in(group, X, y, targets, sample_weight, groups)
+            self._fit_in(group, X, y, targets, sample_weight, groups, past)
         self._is_trained = True
 
-    def _fit_in(self, group, X, y, targets, sample_weight, groups):
+    def _fit_in(self, group, X, y, targets, sample_weight, groups, past):
         """The fit of this process within the group; y are class indices."""
-        random_state = private_random_state(group.seed(self.random_state))
-        rng = run_generator(random_state)
         given = self.get_params(deep=False) | {"sampling_strategy": targets}
         given |= {"y": y, "sample_weight": sample_weight, "groups": groups}
+        checkpoint = self._open_checkpoint(X, given)
+        random_state = past.random_state
+        if random_state is None:
+            seed = checkpoint.seed(self.random_state, group)
+            random_state = private_random_state(seed)
+        rng = run_generator(random_state)
+        given["checkpoint"] = checkpoint.found and checkpoint.found[0]
         group.check_same(X, rng, **given)
         sizes = np.bincount(y)[[targets.get(i, 0) > 0 for i in self.classes_]]
         check_memory("Training", self._parts_of_fit(X, sizes.tolist()), self.device_)
-        with workspace(), self._users_rng(rng):
+        with workspace(), self._users_rng(rng) as users_rng:
             train, held_out = slice(None), None
             if self.early_stopping and len(self.classes_) > 1:
                 held_out = hold_out(y, self.validation_fraction, random_state)
@@ -323,6 +339,7 @@ class BaseGAMO(BaseEstimator):
                 group,
                 sample_weight=_at(sample_weight, train),
                 groups=_at(groups, train),
+                past=past,
             )
             self._check_limits(game.lots.classes, game.lots.smallest)
             watcher = None
@@ -332,8 +349,13 @@ class BaseGAMO(BaseEstimator):
                     self.classes_[y[held_out]],
                     _at(sample_weight, held_out),
                 )
-            self._play(game, watcher, watcher.X if watcher else X_train)
+            training = self._training(game, users_rng, watcher, past)
+            checkpoint.begin(training)
+            self._play(training, checkpoint, self._make_callbacks(users_rng))
+            self.n_rounds_ = past.n_rounds + training.n_played
             self._keep(game, X_train)
+            # Only who learns batch by batch has to go on with the same steps.
+            self._players = kept(game) if past.n_epochs else {}
             self._members = np.arange(len(y))[train][game.members.numpy()]
             self._n_samples = len(y)
         self._random_state = random_state
@@ -346,9 +368,12 @@ class BaseGAMO(BaseEstimator):
     def _check_parameters(self, X, image_shape):
         """What the constraints cannot tell; sets what follows from them."""
         check_builders(self)
+        check_callbacks(self.callbacks)
         hidden_sizes(self.hidden_layer_sizes, X.shape[1])
         self._image_shape = check_image_shape(image_shape, X.shape[1])
         self.device_ = own_device(resolve_device(self.device))
+        if self.resume and self.checkpoint is None:
+            raise ValueError("resume=True needs a checkpoint, the file to go on from.")
 
     def _limits(self):
         return Limits(self.max_sources, self.max_weight, self.min_sources)
@@ -366,10 +391,18 @@ class BaseGAMO(BaseEstimator):
             limits.check(self.classes_[classes.numpy()], most.tolist())
 
     def _make_game(
-        self, X, y, n_generated, rng, group=ALONE, *, sample_weight=None, groups=None
+        self,
+        X,
+        y,
+        n_generated,
+        rng,
+        group=ALONE,
+        *,
+        sample_weight=None,
+        groups=None,
+        past=FRESH,
     ):
-        images = self._image_shape is not None
-        self._scaling = (Scaling.of_images if images else Scaling.of_rows)(X)
+        n_classes = len(self.classes_)
         y = torch.tensor(y, dtype=torch.long)
         cells = cells_of(y, groups)
         n_generated = torch.tensor(n_generated, dtype=torch.float64)
@@ -380,12 +413,17 @@ class BaseGAMO(BaseEstimator):
             self,
             X.shape[1],
             self._image_shape,
-            len(self.classes_),
+            n_classes,
             cells[(n_generated > 0)[y]].unique(return_counts=True)[1].tolist(),
             rng,
         )
+        past.load(networks)
+        self._is_trained = False  # the networks of a fit before are given up
+        self._scaling = past.scaling or self._scaling_of(X)
         for name, network in networks.items():
-            setattr(self, f"{name}_", network)
+            # Who takes no part this time stays as before.
+            own = past.networks.get(name) if network is None else network
+            setattr(self, f"{name}_", own)
         group.check_networks(self._learners())
         F, M, D, G = (
             None if network is None else make_player(network, self, self.device_, group)
@@ -396,7 +434,7 @@ class BaseGAMO(BaseEstimator):
             M.average = AveragedModel(M.network, multi_avg_fn=rule, use_buffers=True)
             self.classifier_ = M.average.module
         weights = {"objective": float(n_generated.sum()) / len(y), "algorithm": 1.0}
-        return Game(
+        game = Game(
             F=F,
             M=M,
             D=D,
@@ -409,9 +447,11 @@ class BaseGAMO(BaseEstimator):
             deception=DECEPTIONS[self.generator_target],
             schedule=SCHEDULES[self.schedule],
             generated_weight=weights.get(self.generated_weight, self.generated_weight),
-            class_weight=self._class_weights(y, w).to(self.device_),
+            class_weight=class_weights(self.class_weight, self.classes_, y, w).to(
+                self.device_
+            ),
             sample_weight=None if w is None else w.float().to(self.device_),
-            margin=self._margin(y, w).to(self.device_),
+            margin=margin(self.logit_adjustment, n_classes, y, w).to(self.device_),
             mixup=self.mixup,
             discriminator_weight=self.discriminator_weight,
             label_smoothing=self.label_smoothing,
@@ -422,43 +462,19 @@ class BaseGAMO(BaseEstimator):
             device=self.device_,
             group=group,
         )
+        past.restore(game)
+        return game
 
-    def _class_weights(self, y, sample_weight):
-        """(c,) weights of rows in M's loss, scikit-learn's by `class_weight`."""
-        indices = np.arange(len(self.classes_))
-        given = self.class_weight
-        if isinstance(given, Mapping):
-            unknown = [label for label in given if label not in list(self.classes_)]
-            if unknown:
-                raise ValueError(
-                    f"class_weight names {unknown}, but the classes are "
-                    f"{self.classes_.tolist()}."
-                )
-            wrong = {i: w for i, w in given.items() if not _is_weight(w)}
-            if wrong:
-                raise ValueError(
-                    f"class_weight must hold finite numbers of at least 0, got {wrong}."
-                )
-            given = {i: given.get(self.classes_[i], 1.0) for i in indices}
-        if sample_weight is not None:
-            sample_weight = sample_weight.numpy()
-        weights = compute_class_weight(
-            given, classes=indices, y=y.numpy(), sample_weight=sample_weight
-        )
-        return torch.tensor(weights, dtype=torch.float32)
-
-    def _margin(self, y, sample_weight):
-        """(c,) tau log P_i: the loss makes up for what M's scores are given."""
-        sums = y.bincount(sample_weight, minlength=len(self.classes_)).double()
-        return self.logit_adjustment * (sums / sums.sum()).log().float()
+    def _scaling_of(self, X):
+        images = self._image_shape is not None
+        return (Scaling.of_images if images else Scaling.of_rows)(X)
 
     def _warn_of_unseen(self, y, held_out):
         unseen = np.setdiff1d(y, y[held_out])
         if len(unseen):
-            warnings.warn(
+            warn(
                 f"Classes {self.classes_[unseen].tolist()} have one row each: "
-                "early_stopping judges the classifier without them.",
-                stacklevel=6,
+                "early_stopping judges the classifier without them."
             )
 
     def _make_watcher(self, X, y, sample_weight):
@@ -466,33 +482,89 @@ class BaseGAMO(BaseEstimator):
         patience = self.n_iter_no_change
         return Watcher(current, self.scoring, X, y, patience, sample_weight)
 
-    def _play(self, game, watcher, X):
-        """Play the game to its end, or to where somebody ends it."""
-        limit = self.max_iter * game.rounds_per_epoch
-        training = Training(
+    def _make_callbacks(self, users_rng):
+        """Those of the user, who are to reach M's probabilities but not the rest."""
+        if not self.callbacks:
+            return None
+        return Callbacks(
+            self.callbacks,
+            self.classes_,
+            lambda X: self._current_probabilities(X),
+            users_rng.outside if users_rng else nullcontext,
+        )
+
+    def _current_probabilities(self, X):
+        """M's, as it stands, for rows as `fit` takes them."""
+        return self._probabilities(self._check_rows(X))
+
+    def _training(self, game, users_rng, watcher, past):
+        return Training(
             game,
             self._networks(),
             self.learning_rate,
-            min(limit, self._round_limit() or limit),
-            partial(self._check_outputs, X),
+            self._n_rounds(game.rounds_per_epoch, past.n_epochs),
             watcher,
+            users_rng,
+            past.history,
         )
+
+    def _play(self, training, checkpoint, callbacks):
+        """Play the game to its end, or to where somebody ends it."""
         self.history_ = training.history
-        check_memory("Training", self._parts_of_game(game), self.device_)
+        watcher = training.watcher
+        check_memory("Training", self._parts_of_game(training.game), self.device_)
         if self.verbose > 1:
-            print(self._memory(game))
-        with progress(training, self.verbose) as report:
-            training.play([report] + ([watcher] if watcher else []))
+            print(self._memory(training.game))
+        if self.verbose and self.resume:
+            print(f"Epochs taken from {self.checkpoint}: {len(self.history_)}")
+        with (
+            Stops(self.max_time) as stops,
+            progress(training, self.verbose) as report,
+        ):
+            listeners = [f for f in (report, watcher, callbacks) if f]
+            training.play(listeners, checkpoint, stops)
         self.n_iter_ = len(self.history_)
+        if stops.interrupted:
+            warn_of_interruption(self.n_iter_, watcher)
+        for message in diagnose(self._outcome(training)):
+            warn(message, TrainingWarning)
+
+    def _outcome(self, training):
+        """What is known of the game at its end."""
+        game, watcher = training.game, training.watcher
+        return Outcome(
+            history=training.history,
+            by_class=training.health.by_class,
+            labels=list(self.classes_),
+            n_real=game.y.bincount(minlength=len(self.classes_)).tolist(),
+            generated=game.lots.classes.tolist(),
+            smallest=game.lots.smallest.tolist(),
+            bounded=bool(self._limits()),
+            held_out=watcher.found() if watcher else {},
+        )
+
+    def _open_checkpoint(self, X, given):
+        """The file of a fit to rows X, and to what else is given by name."""
+        if self.checkpoint is None:
+            return NoCheckpoint()
+        given = given | {"estimator": type(self).__name__}
+        given["y"] = [self.classes_, given["y"]]
+        checkpoint = Checkpoint(
+            self.checkpoint, self.checkpoint_interval, digests(X, given)
+        )
+        if self.resume:
+            checkpoint.read()
+        return checkpoint
+
+    def _n_rounds(self, per_epoch, n_epochs):
+        if n_epochs is not None:
+            return n_epochs * per_epoch
+        limit = self.max_iter * per_epoch
+        return min(limit, self._round_limit() or limit)
 
     def _round_limit(self):
         """Greatest number of rounds, None for no limit."""
         return 1000 if self.max_rounds == "auto" else self.max_rounds
-
-    def _check_outputs(self, X, epoch):
-        """Weights may be finite and yet overflow in use."""
-        finite = np.isfinite(self._probabilities(X[: block_size(X.shape[1])])).all()
-        check_finite({"classifier": finite}, epoch)
 
     def _parts_of_fit(self, X, sizes):
         """What follows from the numbers of rows, of all and of each generated class."""
@@ -515,7 +587,8 @@ class BaseGAMO(BaseEstimator):
     def _parts_of_game(self, game):
         """What playing it will add to a game that is set up."""
         learners = [player.network for player in (game.F, game.M) if player]
-        x = torch.zeros(3, game.rows.n_features, device=self.device_)
+        shape = 3, game.rows.n_features
+        x = torch.zeros(shape, dtype=torch.float32, device=self.device_)
         n_rows = game.batch_size // game.group.size
         learn = [p for n in self._networks().values() for p in n.parameters()]
         values = sum(p.numel() for p in learn if p.requires_grad)
@@ -564,18 +637,105 @@ class BaseGAMO(BaseEstimator):
         self._check_parameters(X, image_shape)
         self.classes_ = np.unique(y)
         self.history_ = []
-        self.n_iter_ = 0
+        self.n_iter_ = self.n_rounds_ = 0
         for name in NETWORKS:
             setattr(self, f"{name}_", None)
         self._pool = None
         self._is_trained = True
+
+    # Files ----------------------------------------------------------------
+
+    def _check_saved(self):
+        if not self._has_networks():
+            return
+        for name, network in self._made_again().items():
+            fitted = getattr(self, f"{name}_")
+            unused = self._pool is None and name in ("generator", "discriminator")
+            if not alike(network, fitted) and not (unused and fitted is None):
+                raise ValueError(
+                    f"{name}_ is not what the estimator's parameters make: they were "
+                    "changed after fit. Set them back, or fit again."
+                )
+
+    def _restore(self):
+        if not self._has_networks():
+            return
+        self._check_restored()
+        weights = {name: getattr(self, f"{name}_") for name in NETWORKS}
+        n_tensors = sum(len(given) for given in weights.values() if given)
+        fits = np.size(self.hidden_layer_sizes) <= n_tensors
+        require(fits, "hidden_layer_sizes has more layers than there are weights.")
+        for name, network in self._made_again().items():
+            given = weights[name] is not None
+            network = filled(network, weights[name], f"{name}_") if given else None
+            setattr(self, f"{name}_", network)
+        check_weights(self._networks(), self.n_iter_)
+        put_to_rest(*self._networks().values())
+        if self._pool is not None:
+            self.generator_.locate(self._pool_in_game())
+
+    def _has_networks(self):
+        trained = getattr(self, "_is_trained", False)
+        return trained and self.classifier_ is not None
+
+    def _made_again(self):
+        """Networks as those of the fit were, by name; default ones without memory."""
+        shape, center = self._image_shape, self._scaling.center
+        n_features = len(center) if shape is None else math.prod(shape)
+        # Where no class is generated, D does not depend on how many rows one has.
+        sizes, n_classes = self._lots.cells.tolist() or [1], len(self.classes_)
+        users_rng = self._users_rng(torch.Generator().manual_seed(0))
+        with workspace(), users_rng, torch.device("meta"):
+            return make_networks(self, n_features, shape, n_classes, sizes, None)
+
+    def _check_restored(self):
+        """That the parts of what was read fit together."""
+        missing = sorted(set(self._fitted_kinds) - set(vars(self)) - NOT_ALWAYS)
+        require(not missing, f"there is no {', '.join(missing)}.")
+        c, lots = len(self.classes_), self._lots
+        require(self.classes_.ndim == 1 and c, "classes_ is not a list of labels.")
+        fits = (lots.n_classes, lots.latent_dim) == (c, self.latent_dim)
+        require(fits, "classes_ and latent_dim are not those of the draws.")
+        if self._image_shape is not None:
+            require(
+                len(self._image_shape) == 3, "the shape of images has not three parts."
+            )
+            check_image_shape(self._image_shape, self.n_features_in_)
+        require(
+            np.ndim(self._scaling.center) == (self._image_shape is None),
+            "the scaling is not that of the rows.",
+        )
+        if self._pool is not None:
+            self._check_pool()
+
+    def _check_pool(self):
+        """The same for the rows that G mixes."""
+        g, n, d = len(self._lots.sizes), len(self._members), self._n_features_out
+        pool, ends, deficit = self._pool, (self._low, self._high), self._deficit
+        fits = pool.shape == (n, d) and self._lots.sizes.sum() == n
+        fits = fits and all(t.shape == (g, d) and t.dtype == pool.dtype for t in ends)
+        require(fits, "the rows that are mixed differ in number or size.")
+        require(pool.isfinite().all(), "the rows that are mixed are not finite.")
+        at = self._members
+        fits = at.shape == (n,) and at.dtype.kind == "i"
+        fits = fits and at.min() >= 0 and at.max() < self._n_samples
+        require(fits, "the positions of the rows that are mixed are not in X.")
+        fits = deficit.shape == (g,) and np.isfinite(deficit).all()
+        fits = fits and deficit.min() >= 0 and deficit.any()
+        require(fits, "the numbers of rows to generate are not from 0 on.")
+
+    def _pool_in_game(self):
+        """The rows that G mixes as they are in the game."""
+        if self.feature_extractor_ is not None:
+            return self._pool
+        return self._scaling.forward(self._pool.numpy())
 
     # After training -------------------------------------------------------
 
     def __sklearn_is_fitted__(self):
         return getattr(self, "_is_trained", False)
 
-    def sample(self, n, *, random_state=None):
+    def sample(self, n: Wanted, *, random_state: Seed = None) -> tuple[Any, ...]:
         """Generate rows with the fitted generator, without training again.
 
         Parameters
@@ -613,7 +773,7 @@ class BaseGAMO(BaseEstimator):
         )
         return self._counts(n, random_state), random_state
 
-    def extract_features(self, X):
+    def extract_features(self, X: Data) -> Array:
         """Map rows into the space in which rows are generated.
 
         Parameters
@@ -802,10 +962,6 @@ def cells_of(y, groups):
 
 def _at(values, index):
     return None if values is None else values[index]
-
-
-def _is_weight(w):
-    return isinstance(w, Real) and 0 <= w < np.inf
 
 
 def _check_count(n):

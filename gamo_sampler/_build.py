@@ -1,6 +1,7 @@
 """The players' networks, from the defaults or from users' builders, checked once."""
 
 from functools import partial
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -39,10 +40,11 @@ def hidden_sizes(sizes, n_features):
     """Widths of M's and D's hidden layers, from the data where they are "auto"."""
     if isinstance(sizes, str):
         return _networks.default_sizes(n_features)
-    sizes = tuple(np.atleast_1d(sizes).tolist())
-    if not sizes or not all(isinstance(n, int) and n > 0 for n in sizes):
+    sizes = np.atleast_1d(np.asarray(sizes, dtype=object))
+    sizes = tuple(sizes.tolist())  # lists in it stay lists
+    if not sizes or not all(isinstance(n, Integral) and n > 0 for n in sizes):
         raise ValueError(f"hidden_layer_sizes must be positive integers, got {sizes}.")
-    return sizes
+    return tuple(map(int, sizes))
 
 
 def check_builders(params):
@@ -115,7 +117,12 @@ def _make(name, choice, default, n_in, n_out):
 
 
 def _built(name, builder, n_in, n_out):
-    network = builder(n_in, n_out)
+    try:
+        with torch.device("cpu"):
+            network = builder(n_in, n_out)
+    except Exception as error:
+        error.add_note(f"It was raised by {name}({n_in}, {n_out}).")
+        raise
     if not isinstance(network, nn.Module):
         raise TypeError(
             f"{name} must return a torch.nn.Module when called as "
@@ -124,11 +131,43 @@ def _built(name, builder, n_in, n_out):
     return network.to("cpu", torch.float32)
 
 
+def alike(network, fitted):
+    """Whether a network made again, by the same builders, is as a fitted one was."""
+    if network is None or fitted is None:
+        return network is fitted
+    both = (network, fitted)
+    kinds = [[type(part) for part in n.modules()] for n in both]
+    shapes = [{k: np.shape(t) for k, t in n.state_dict().items()} for n in both]
+    sources = [getattr(n, "n_sources", None) for n in both]
+    return all(a == b for a, b in (kinds, shapes, sources))
+
+
+def filled(network, weights, name):
+    """A network with the weights of one that was built alike, by name.
+
+    Their shapes are compared before there is memory for a network without it.
+    """
+    expected = {n: (t.shape, t.dtype) for n, t in network.state_dict().items()}
+    found = {n: (t.shape, t.dtype) for n, t in weights.items()}
+    different = sorted(n for n, _ in expected.items() ^ found.items())
+    if different:
+        raise ValueError(
+            f"{name} has other weights than the network that its parameters make, in "
+            f"{', '.join(dict.fromkeys(different))}."
+        )
+    if any(t.is_meta for t in network.state_dict().values()):
+        network.to_empty(device="cpu")
+    network.load_state_dict(weights)
+    return network
+
+
 def _output(network, name, n_in):
     """What the network makes of two rows of zeros."""
     with torch.no_grad():
         try:
-            output = network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
+            device = next(network.parameters(), torch.empty(0, device="cpu")).device
+            rows = torch.zeros(2, n_in, dtype=torch.float32, device=device)
+            output = network.eval()(rows)
         except Exception as error:
             raise ValueError(
                 f"{name}'s network fails on input of shape (2, {n_in}): {error}"

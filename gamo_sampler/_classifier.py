@@ -1,19 +1,31 @@
 """GAMOClassifier: the classifier M that comes out of the game."""
 
+from typing import Self
+
 import numpy as np
 from imblearn.utils import check_target_type
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+)
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from ._base import BaseGAMO, rows_to_generate
+from ._base import BaseGAMO
 from ._docs import documented
 from ._export import PriorCorrection, Served, check_path, exported
-from ._images import as_read
+from ._images import as_read, check_image_shape
 from ._lazy import check_rows, in_memory, subset
+from ._past import FRESH, Past
 from ._priors import change_prior, check_prior, prior_ratio
+from ._saving import saved
+from ._stored import require
+from ._strategy import rows_for_batch, rows_to_generate
+from ._typing import Array, Data, Labels, Prior, StrPath
 
 
+@saved
 @documented(none=" None trains M alone, the paper's CN.")
 class GAMOClassifier(ClassifierMixin, BaseGAMO):
     r"""Classifier trained in a game against a generator of minority rows.
@@ -23,13 +35,20 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     them apart; G is rewarded where M errs and D believes. The three players
     minimise (least squares, equations 4 to 6)
 
-    .. math:: L_M = \sum_i L_{i1} + L_{i2} + L_{i3} + L_{i4}, \quad
-              L_D = \sum_i L_{i5} + L_{i6}, \quad
-              L_G = \sum_{i \ne c} L_{i7} + L_{i8} + L_{i9}.
+    .. math::
+
+        L_M &= \sum_i L_{i1} + L_{i2} + L_{i3} + L_{i4} \\
+        L_D &= \sum_i L_{i5} + L_{i6} \\
+        L_G &= \sum_{i \ne c} L_{i7} + L_{i8} + L_{i9}
 
     Parameters
     ----------
     %(parameters)s
+    warm_start : bool, default=False
+        Whether `fit` goes on from what the fit before it has learned, for another
+        `max_iter` epochs: from its networks and random state, with the optimisers
+        anew. X is scaled as it was, `history_` and `n_iter_` go on, and the features
+        and classes have to be the same.
 
     Attributes
     ----------
@@ -41,15 +60,35 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         The frequencies that M was trained for, see Notes.
     n_features_in_ : int
         Number of features; of an image, all its values.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
     n_iter_ : int
-        Number of epochs played.
+        Number of epochs played, the last of which `max_time` or Ctrl-C may have ended.
+    n_rounds_ : int
+        Number of rounds played in them.
     history_ : list of dict
         Per epoch: `epoch`; the mean losses `m_real`, `m_generated`, `d_real`,
         `d_generated`, `g_m` (G's at M), `g_d` (G's at D) and `f`, those of the
         players that take part; with `early_stopping` also `validation_score` and
-        `validation_gm`, the geometric mean of the recalls.
+        `validation_gm`, the geometric mean of the recalls; and how the game stands
+        at the epoch's end, of up to 256 real rows and as many generated ones, in all:
+
+        - `m_grad_norm`, `d_grad_norm`, `g_grad_norm` and `f_grad_norm`, of each
+          player that learns the norm of its last step's gradient;
+        - `recall`, a list: M's on rows that it learns from, in the order of
+          `classes_`;
+        - `d_accuracy_real` and `d_accuracy_generated`, the shares of real and of
+          generated rows that D takes for what they are;
+        - `effective_sources`, of a generated row, 1 / sum(w^2);
+        - `coverage`, the number of real rows that generated ones are made of in all,
+          1 / sum(v^2) of their mean weights v, over the most that it can be: 1 where
+          G draws on all rows alike, near 0 where it collapsed to few;
+        - `near_copies`, the share of generated rows with a weight above .95;
+        - `distance_ratio`, the mean distance of generated rows to the nearest real one
+          over that of real rows to their nearest other, 0 for a class of equal rows.
+
+        Those of D and G are means over the generated classes. Those of weights come
+        with ``generator="convex"``.
     classifier_, generator_, discriminator_, feature_extractor_ : torch.nn.Module
         The trained networks, on the CPU; None for a player that took no part.
     device_ : torch.device
@@ -107,8 +146,15 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
     array([0, 1, 2])
     """
 
+    _fitted_kinds: dict = {
+        **BaseGAMO._fitted_kinds,
+        "class_prior_": np.ndarray,
+        "trained_prior_": np.ndarray,
+        "_class_sums": np.ndarray,
+    }
+
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Data, y: Labels, sample_weight: ArrayLike | None = None) -> Self:
         """Train the classifier.
 
         Parameters
@@ -136,39 +182,180 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         self : GAMOClassifier
             The fitted classifier.
         """
-        # A fit that fails leaves the estimator unfitted, never half fitted.
-        self._is_trained = False
+        if self.warm_start and self.checkpoint is not None:
+            raise ValueError(
+                f"checkpoint={self.checkpoint!r} is for a fit from the start, but "
+                "warm_start=True goes on from another one. Leave out either."
+            )
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        past = self._past() if goes_on else FRESH
+        # A fit that fails leaves the estimator unfitted, never half fitted. Where it
+        # would go on, it stays as it was until the data are found to be right.
+        self._is_trained = goes_on
+        X, y, w, image_shape = self._checked(X, y, sample_weight, past)
+        self._fit_used(X, y, w, image_shape, past)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: Data,
+        y: Labels,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Go on with one epoch on a batch of rows.
+
+        The networks, their optimisers and the random draws go on from call to call, and
+        from a `fit` before. The columns are scaled as in the first call, whose rows
+        should be typical. The generator mixes rows of the batch, and `sample` those of
+        the last one; `sampling_strategy` counts the rows of the batch, and classes that
+        are absent are not generated. With ``neighborhood=None`` the classes that are
+        generated have to have as many rows in each batch.
+
+        `class_prior_` counts all rows so far, and `trained_prior_` is the mean over the
+        rounds. ``class_weight="balanced"`` and `logit_adjustment` need the frequencies
+        in all rows, and `early_stopping` rows to hold out: they are refused.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            As in `fit`.
+        y : array-like of shape (n_samples,)
+            Labels, not necessarily of all classes.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that are to come. Needed in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`. Ratios matter within the batch and, for `class_prior_`, between
+            batches.
+
+        Returns
+        -------
+        self : GAMOClassifier
+            The classifier.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from gamo_sampler import GAMOClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> classifier = GAMOClassifier(random_state=0)
+        >>> for start in range(30):
+        ...     classifier = classifier.partial_fit(
+        ...         X[start::30], y[start::30], classes=[0, 1, 2]
+        ...     )
+        >>> classifier.n_iter_
+        30
+        """
+        self._check_partial_fit()
+        if not self.__sklearn_is_fitted__():
+            self.__dict__.pop("classes_", None)  # of a fit that failed
+        first = _check_partial_fit_first_call(self, classes)
+        past = Past(self.classes_) if first else self._past(players=self._players)
+        past.n_epochs = 1
+        X, y, w, image_shape = self._checked(X, y, sample_weight, past)
+        unknown = np.setdiff1d(y, self.classes_).tolist()
+        if unknown:
+            raise ValueError(
+                f"y has labels {unknown}, but the classes are {self.classes_.tolist()}."
+            )
+        before = None if first else (self._class_sums, self.trained_prior_)
+        self._fit_used(X, y, w, image_shape, past)
+        if before:
+            self._join_priors(*before, past.n_rounds)
+        return self
+
+    def _past(self, players=None):
+        """What the fit so far leaves to the next one."""
+        return Past(
+            classes=self.classes_,
+            image_shape=self._image_shape,
+            scaling=self._scaling,
+            random_state=self._random_state,
+            networks=self._networks(),
+            players=players or {},
+            history=self.history_,
+            n_rounds=self.n_rounds_,
+        )
+
+    def _check_partial_fit(self):
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        if self.checkpoint is not None:
+            raise ValueError(
+                f"partial_fit does not support checkpoint={self.checkpoint!r}; `save` "
+                "writes the classifier between two calls."
+            )
+        balanced = isinstance(self.class_weight, str)
+        if balanced or self.logit_adjustment:
+            name = "class_weight" if balanced else "logit_adjustment"
+            raise ValueError(
+                f"partial_fit does not support {name}={getattr(self, name)!r}, which "
+                "needs the frequencies of the classes in all rows. Give class_weight "
+                "as a dict, and correct predictions by their `prior`."
+            )
+
+    def _checked(self, X, y, sample_weight, past):
+        """Rows, labels, weights and the shape of an image, all as they should be."""
         X, image_shape, ordered = as_read(X, self.image_shape)
-        X, y = check_rows(self, X, in_memory(y), ensure_min_samples=2)
+        X, y = check_rows(
+            self,
+            X,
+            in_memory(y),
+            reset=past.scaling is None,
+            ensure_min_samples=1 if past.n_epochs else 2,
+        )
         X = ordered(X) if ordered else X
         if X.dtype.kind in "mM":
             raise TypeError(f"X holds dates ({X.dtype}); turn them into numbers first.")
         check_classification_targets(y)
         check_target_type(y)
+        past.check_images(check_image_shape(image_shape, X.shape[1]))
         w = sample_weight
         if w is not None:
             w = _check_sample_weight(w, y, ensure_non_negative=True)
+        return X, y, w, image_shape
+
+    def _fit_used(self, X, y, w, image_shape, past):
+        """Fit to the rows of positive weight."""
         if w is None or w.all():
-            self._fit_weighted(X, y, w, image_shape)
-            return self
+            self._fit_weighted(X, y, w, image_shape, past)
+            return
         used = np.flatnonzero(w)
-        self._fit_weighted(subset(X, used), y[used], w[used], image_shape)
+        if len(used) < 2 and not past.n_epochs:
+            raise ValueError(
+                "sample_weight is above 0 for 1 sample, but a minimum of 2 is required."
+            )
+        self._fit_weighted(subset(X, used), y[used], w[used], image_shape, past)
         self._members = used[self._members]
         self._n_samples = len(y)
-        return self
 
-    def _fit_weighted(self, X, y, sample_weight, image_shape):
+    def _fit_weighted(self, X, y, sample_weight, image_shape, past):
         """Fit to rows of positive weight, or of equal ones where it is None."""
+        classes = np.unique(y)
+        if not past.n_epochs:
+            past.check_classes(classes)
         targets = {}
-        if self.generator is not None and len(np.unique(y)) > 1:
-            targets = rows_to_generate(self.sampling_strategy, y)
-        sums = np.bincount(np.unique(y, return_inverse=True)[1], sample_weight)
-        self.class_prior_ = sums / sums.sum()
+        if self.generator is not None and len(classes) > 1:
+            count = rows_for_batch if past.n_epochs else rows_to_generate
+            targets = count(self.sampling_strategy, y)
+        weight = sample_weight
         if sample_weight is not None and np.ptp(sample_weight) == 0:
-            sample_weight = None
-        self._fit_game(X, y, targets, image_shape, sample_weight=sample_weight)
+            weight = None
+        self._fit_game(X, y, targets, image_shape, sample_weight=weight, past=past)
+        at = np.searchsorted(self.classes_, y)
+        self._class_sums = np.bincount(at, sample_weight, len(self.classes_))
+        self.class_prior_ = self._class_sums / self._class_sums.sum()
 
-    def predict_proba(self, X, *, prior=None):
+    def _join_priors(self, sums, trained_prior, n_rounds):
+        """Those of the batches before, and of this one."""
+        self._class_sums = self._class_sums + sums
+        self.class_prior_ = self._class_sums / self._class_sums.sum()
+        new = self.n_rounds_ - n_rounds
+        both = [trained_prior, self.trained_prior_]
+        self.trained_prior_ = np.average(both, axis=0, weights=[n_rounds, new])
+
+    def predict_proba(self, X: Data, *, prior: Prior = None) -> Array:
         """M's probabilities.
 
         Parameters
@@ -196,7 +383,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             return probabilities
         return change_prior(probabilities, self.trained_prior_, prior)
 
-    def predict(self, X, *, prior=None):
+    def predict(self, X: Data, *, prior: Prior = None) -> Array:
         """The most probable labels.
 
         Parameters
@@ -215,7 +402,15 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X, prior=prior).argmax(1)]
 
-    def export(self, path, X, *, prior=None):
+    def _check_restored(self):
+        super()._check_restored()
+        for prior in (self.class_prior_, self.trained_prior_):
+            check_prior(prior, self.class_prior_)
+            require(
+                prior.shape == self.classes_.shape, "the prior is of other classes."
+            )
+
+    def export(self, path: StrPath, X: Data, *, prior: Prior = None) -> None:
         """Write a file that gives `predict_proba` without this package.
 
         Scaling, feature extractor, classifier and the correction for `prior` are one

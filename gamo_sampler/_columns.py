@@ -1,13 +1,12 @@
 """Single columns of a table, whatever library they come from, and tables of them."""
 
-import warnings
-
 import narwhals as nw
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils._missing import is_pandas_na
 
 from ._frames import cast, is_frame
+from ._warn import warn
 
 EXACT_INTEGERS = 2**53
 GREATEST_STEPS = np.nextafter(2.0**64, 0)
@@ -46,13 +45,18 @@ def columns_of(X):
     return [column.to_native() for column in frame.iter_columns()], frame.columns
 
 
+def is_auto(given):
+    """Whether a user's `categorical_features` leaves it to the types of columns."""
+    return isinstance(given, str) and given == "auto"
+
+
 def categorical_mask(X, given):
     """(n_features,) bool, from what a user gave as `categorical_features`."""
     columns, names = columns_of(X)
-    if isinstance(given, str) and given == "auto":
+    if is_auto(given):
         return np.array([is_frame(X) and not _is_number(c) for c in columns])
-    given = np.ravel(given)
-    if given.dtype == bool and given.shape == (len(names),):
+    given = _names_or_positions(given, len(names))
+    if given.dtype == bool:
         return given
     by_position = given.dtype.kind in "iu"  # where names are integers, too
     positions = np.arange(len(names)) if by_position else np.array(names)
@@ -66,7 +70,22 @@ def categorical_mask(X, given):
     return np.isin(positions, given)
 
 
-def warn_of_identifiers(X, categorical=False, stacklevel=6):
+def _names_or_positions(given, n_columns):
+    """(k,) names or positions, or a mask (n_columns,)."""
+    try:
+        columns = np.asarray(given)
+    except ValueError:  # lists of different lengths
+        columns = np.empty((0, 0))
+    wrong_mask = columns.dtype == bool and len(columns) != n_columns
+    if columns.ndim != 1 or wrong_mask:
+        raise ValueError(
+            "categorical_features must be names, positions, or a mask of all "
+            f"{n_columns} columns, got {given!r}."
+        )
+    return columns
+
+
+def warn_of_identifiers(X, categorical=False):
     """Say so where columns of numbers, by a mask, have integers too large for floats.
 
     They may be positions in a database; as categories they would keep their digits.
@@ -79,10 +98,9 @@ def warn_of_identifiers(X, categorical=False, stacklevel=6):
         if asked and _has_large_integers(column)
     ]
     if large:
-        warnings.warn(
+        warn(
             f"Columns {large} have integers above 2^53, which lose digits in weighted "
-            "means. Leave identifiers out, or name them in categorical_features.",
-            stacklevel=stacklevel,
+            "means. Leave identifiers out, or name them in categorical_features."
         )
 
 
@@ -132,26 +150,31 @@ def as_floats(column, name):
 
     The origin of instants is their first; of numbers 0.
     """
-    if not isinstance(column, np.ndarray):
-        column = _numpy(_series(column))
-    elif column.dtype == object:
-        column = np.where(is_missing(column), np.nan, column)
-    if column.dtype.kind in "mM":
-        missing = np.isnat(column)
-        known = np.zeros(1, column.dtype) if missing.all() else column[~missing]
-        origin = known.min()
-        return np.where(missing, np.nan, _steps(column, origin)), origin
     try:
-        values = column.astype(float)
+        values = _numbers_or_instants(column)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
             f"Column {name!r} has values that are no numbers ({error}). Name it in "
             "categorical_features, or leave it out."
         ) from error
+    if values.dtype.kind in "mM":
+        missing = np.isnat(values)
+        known = np.zeros(1, values.dtype) if missing.all() else values[~missing]
+        origin = known.min()
+        return np.where(missing, np.nan, _steps(values, origin)), origin
     if np.isinf(values).any():
         raise ValueError(f"Input X contains infinity in column {name!r}.")
     return values, 0.0
+
+
+def _numbers_or_instants(column):
+    """(n,) floats, or instants or durations of numpy; missing ones are NaN or NaT."""
+    if not isinstance(column, np.ndarray):
+        column = _numpy(_series(column))
+    elif column.dtype == object:
+        column = np.where(is_missing(column), np.nan, column)
+    return column if column.dtype.kind in "mM" else column.astype(float)
 
 
 def _steps(column, origin):
@@ -223,9 +246,12 @@ def _numpy(series):
         return series.cast(nw.Datetime("us")).to_numpy().astype("datetime64[D]")
     if series.dtype.is_temporal():
         return series.to_numpy()
-    if series.is_null().any():
+    if not series.is_null().any():
+        return series.to_numpy()
+    if _is_number(series):
         return series.cast(nw.Float64).to_numpy().astype(float)
-    return series.to_numpy()
+    # Text, that may be of numbers, or objects.
+    return np.where(series.is_null().to_numpy(), np.nan, series.to_numpy().astype("O"))
 
 
 def _pandas(values, like):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from html import escape
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
@@ -25,11 +26,12 @@ from sklearn.utils import (
     column_or_1d,
 )
 from sklearn.utils.multiclass import check_classification_targets
-from tqdm.auto import tqdm
 
+from ._bar import tqdm
 from ._columns import as_floats, categorical_mask, is_frame, is_missing
 from ._contenders import CONTENDERS, Task, left_out
 from ._torch import private_random_state
+from ._typing import Data, Labels, Seed
 from ._verdict import (
     SCORES,
     against_nothing,
@@ -39,18 +41,21 @@ from ._verdict import (
     verdict,
 )
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 
 def compare(
-    X,
-    y,
+    X: Data,
+    y: Labels,
     *,
-    learners=None,
-    n_splits=5,
-    n_repeats=3,
-    random_state=None,
-    n_jobs=None,
-    verbose=0,
-):
+    learners: Mapping[str, Any] | None = None,
+    n_splits: int = 5,
+    n_repeats: int = 3,
+    random_state: Seed = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> "Comparison":
     """Measure whether over-sampling is worth it on a table, or something simpler is.
 
     Repeated stratified cross-validation of doing nothing, moving the threshold, class
@@ -161,6 +166,7 @@ def compare(
     """
     check_scalar(n_splits, "n_splits", Integral, min_val=2)
     check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
+    check_scalar(verbose, "verbose", Integral, min_val=0)
     check_learners(learners)
     X, n_numbers = tabulated(X)
     y = by_frequency(y)
@@ -341,6 +347,11 @@ class Comparison:
     It prints as the verdict and a table, in notebooks too.
     """
 
+    verdict: str
+    recommended: dict[str, str]
+    summary: "DataFrame"
+    scores: "DataFrame"
+
     def __init__(self, rows, noises, remarks):
         import pandas as pd
 
@@ -380,7 +391,7 @@ class Comparison:
         }
         return pd.DataFrame(found, index=columns, dtype=float).T
 
-    def table(self):
+    def table(self) -> "DataFrame":
         """The summary in strings, a DataFrame to be printed."""
         frame = self.summary
         shown = frame[[*SCORES]].map("{:.3f}".format).rename(columns=SCORES)

@@ -1,5 +1,7 @@
 """Linear constraints on rows, before and after mixing."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy.optimize import LinearConstraint
 
@@ -11,8 +13,8 @@ def check_constraints(constraints, n_features, names=None):
 
     `names` are those of the columns, where only some of a table are meant.
     """
-    single = isinstance(constraints, LinearConstraint)
-    constraints = [constraints] if single else list(constraints)
+    several = isinstance(constraints, Iterable)
+    constraints = list(constraints) if several else [constraints]
     for constraint in constraints:
         if not isinstance(constraint, LinearConstraint):
             raise TypeError(

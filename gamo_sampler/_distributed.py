@@ -18,7 +18,8 @@ from joblib.parallel import get_active_backend
 from torch import nn
 
 N_COMPARED = 256
-OWN_PARAMETERS = {"verbose", "device"}  # which a process may have to itself
+# Which a process may have to itself: who ends training ends it for all.
+OWN_PARAMETERS = {"callbacks", "device", "max_time", "verbose"}
 LONGEST_WAIT = timedelta(minutes=5)  # for the other processes to come to a fit
 BATCH_STATISTICS = (
     nn.BatchNorm1d,
@@ -101,6 +102,7 @@ def _await_all(store, rank, size):
 class Alone:
     """One process: every row is its own, and there is nobody to agree with."""
 
+    rank = 0
     size = 1
 
     def own(self, n):
@@ -122,10 +124,13 @@ class Alone:
         pass
 
     def seed(self, random_state):
-        return random_state
+        return fresh_seed() if random_state is None else random_state
 
     def first(self, numbers):
         return numbers
+
+    def any(self, is_so):
+        return is_so
 
     def check_same(self, X, rng, **given):
         pass
@@ -192,7 +197,7 @@ class Group:
         """`random_state`, or where it is None a fresh seed of the first process."""
         if random_state is not None:
             return random_state
-        [seed] = self.first([np.random.RandomState().randint(2**31 - 1)])
+        [seed] = self.first([fresh_seed()])
         return int(seed)
 
     def first(self, numbers):
@@ -200,6 +205,11 @@ class Group:
         numbers = torch.tensor(numbers, dtype=torch.float64, device=self.device)
         dist.broadcast(numbers, 0)
         return numbers.tolist()
+
+    def any(self, is_so):
+        """Whether it is so in any process."""
+        found = torch.tensor([float(is_so)], device=self.device)
+        return bool(self.sum(found))
 
     def check_same(self, X, rng, **given):
         """Refuse rows, seeds, or whatever else is given, where processes differ.
@@ -238,6 +248,11 @@ class Group:
 
     def _bounds(self, n):
         return n * self.rank // self.size, n * (self.rank + 1) // self.size
+
+
+def fresh_seed():
+    """From the system: numpy's global state is left alone."""
+    return int(np.random.RandomState().randint(2**31 - 1))
 
 
 def _checksum(value):

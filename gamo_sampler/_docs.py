@@ -56,15 +56,15 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         Weight of a row in M's loss by its label, real or generated, as in
         scikit-learn. "balanced" is n_samples / (n_classes n_i).
     logit_adjustment : float, default=0.0
-        tau: M learns with tau log(P_i) added to its scores, so that it has to
-        score rare classes higher (Menon et al., ICLR 2021). Predictions are made
+        Strength tau: M learns with tau log(P_i) added to its scores, so that it has
+        to score rare classes higher (Menon et al., ICLR 2021). Predictions are made
         without it. 1 with ``generator=None`` and ``loss="log_loss"`` is the balanced
         softmax. It adds to what generated rows and `class_weight` do: where these
         make the classes equal, M comes to prefer the rare ones.
     mixup : float, default=0.0
-        alpha: M learns on rows (of F(x) where there is an F), and F on rows of X,
-        mixed with other rows of their batch, and their labels mixed alike, by shares
-        from Beta(alpha, alpha) (Zhang et al., ICLR 2018). 0 mixes nothing.
+        Strength alpha: M learns on rows (of F(x) where there is an F), and F on rows
+        of X, mixed with other rows of their batch, and their labels mixed alike, by
+        shares from Beta(alpha, alpha) (Zhang et al., ICLR 2018). 0 mixes nothing.
     weight_averaging : float, default=0.0
         Decay of the exponential average of M's weights over its steps, with which
         predictions are made; (1 + n) / (10 + n) at step n where that is less. 0 takes
@@ -93,6 +93,10 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         :class:`GAMOSampler` on rows themselves and with a `neighborhood`: there the
         generator starts from rows as good as SMOTE's, and a longer game gained
         nothing on tables.
+    max_time : float or None, default=None
+        Seconds after which training ends, counted from its first round and asked after
+        each one, of which there is one at least; of processes that share the fit,
+        after each epoch. None is no limit.
     rounds_per_epoch : int or None, default=None
         Rounds of an epoch, u and v of Algorithm 1: F where there is one learns on so
         many minibatches, then the game on F(X) has so many rounds. None is
@@ -124,9 +128,27 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
     scoring : str, callable or None, default=None
         A scikit-learn scorer. None is minus the log-loss with all classes weighing
         the same. Only used with `early_stopping`.
+    callbacks : list of callable, default=None
+        Called after every epoch with a read-only view: `epoch`, its `record` of
+        `history_`, the `history` so far, `classes`, and ``predict_proba(X)`` of the
+        classifier as it stands. One that returns True ends training. What one raises
+        ends it too, and leaves the estimator unfitted.
+    checkpoint : str, path-like or None, default=None
+        A file to which the training is written, so that another `fit` can go on from
+        it: every `checkpoint_interval` epochs and at the end, whole or not at all. It
+        takes the place of what is there. X is read once more for it.
+    checkpoint_interval : int, default=10
+        Epochs from one writing of `checkpoint` to the next.
+    resume : bool, default=False
+        Whether to go on from `checkpoint`. On a CPU that gives the bits of a fit that
+        was not broken off. Where there is no such file, training starts from the
+        beginning; where it is damaged, or of other data or parameters, too, with a
+        warning that says which. `max_iter`, `max_rounds`, `max_time`, `callbacks`,
+        `verbose`, `device` and `checkpoint_interval` may be others.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints the memory that a minibatch takes,
-        then a line per epoch.
+        0 is silent. 1 shows a progress bar: the mean loss of each player and, with
+        `early_stopping`, GM, the geometric mean of the recalls. 2 prints the memory
+        that a minibatch takes, then a line per epoch.
     random_state : int, RandomState instance or None, default=None
         Seeds all draws. The same seed gives the same bits on a CPU with the same
         number of torch threads. None takes a fresh seed each time, and leaves

@@ -15,6 +15,7 @@ from scipy.special import betaincinv
 from ._distributed import ALONE
 from ._losses import one_hot
 from ._networks import N_OTHERS
+from ._stored import require, stored
 from ._torch import upload
 
 
@@ -36,6 +37,14 @@ class Draw:
     sizes: list  # rows per generated class
 
 
+@stored(
+    classes=torch.Tensor,
+    sizes=torch.Tensor,
+    n_classes=int,
+    latent_dim=int,
+    device=torch.device,
+    cells=torch.Tensor,
+)
 @dataclass
 class Lots:
     """Draws labels, noise and rows for the generated classes.
@@ -54,6 +63,21 @@ class Lots:
         if self.cells is None:
             self.cells = self.sizes
         self.ends = self.cells.cumsum(0)
+
+    def check_stored(self):
+        tensors = (self.classes, self.sizes, self.cells)
+        ok = all(t.ndim == 1 and t.dtype == torch.long for t in tensors)
+        require(ok, "the numbers of rows per class are not integers.")
+        ok = (self.sizes > 0).all() and (self.cells > 0).all()
+        ok = ok and len(self.sizes) == len(self.classes)
+        # Cells are within classes: each class ends where a cell does.
+        ok = ok and self.cells.sum() == self.sizes.sum()
+        ok = ok and torch.isin(self.sizes.cumsum(0), self.ends).all()
+        require(ok, "the numbers of rows per class do not fit those per cell.")
+        ok = (self.classes.diff() > 0).all() and (self.classes >= 0).all()
+        ok = ok and (self.classes < self.n_classes).all()
+        require(ok, "the generated classes are not among the classes.")
+        require(self.device.type == "cpu", "the draws are not on the CPU.")
 
     @property
     def smallest(self):

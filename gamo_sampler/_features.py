@@ -1,5 +1,8 @@
 """GAMOFeatures: the feature extractor F of the game, as a transformer."""
 
+from typing import Any, Self
+
+import numpy as np
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -8,10 +11,17 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from ._classifier import GAMOClassifier
 from ._inner import CONSTRAINTS, comes_fitted, fitted_game
+from ._saving import SaveMixin, saved
+from ._stored import require
+from ._typing import Data, ImageShape, Labels, Seed
 
 
-class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+@saved
+class GAMOFeatures(
+    SaveMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Map images or rows into the space F(x) in which the game is played.
 
     A pipeline skips samplers when it predicts, so a sampler that resamples F(X)
@@ -39,7 +49,7 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         The fitted game.
     n_features_in_ : int
         Number of features; of an image, all its values.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
 
     See Also
@@ -66,17 +76,28 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     """
 
     _parameter_constraints: dict = CONSTRAINTS
+    _fitted_kinds: dict = {
+        "classifier_": GAMOClassifier,
+        "n_features_in_": int,
+        "feature_names_in_": np.ndarray,
+        "_n_features_out": int,
+    }
 
     def __init__(
-        self, classifier=None, *, image_shape=None, prefit=False, random_state=None
-    ):
+        self,
+        classifier: Any = None,
+        *,
+        image_shape: ImageShape = None,
+        prefit: bool = False,
+        random_state: Seed = None,
+    ) -> None:
         self.classifier = classifier
         self.image_shape = image_shape
         self.prefit = prefit
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: Labels) -> Self:
         """Train the game, and with it F.
 
         Parameters
@@ -109,7 +130,7 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             self.feature_names_in_ = classifier.feature_names_in_
         return self
 
-    def transform(self, X):
+    def transform(self, X: Data) -> Any:
         """F(x).
 
         Parameters
@@ -125,6 +146,12 @@ class GAMOFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         check_is_fitted(self)
         return self.classifier_.extract_features(X)
+
+    def _restore(self):
+        game = self.classifier_
+        fits = self.n_features_in_ == game.n_features_in_
+        fits = fits and self._n_features_out == game._n_features_out
+        require(fits and game.feature_extractor_ is not None, "the game has no such F.")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -26,6 +26,11 @@ from ._torch import block_size, upload
 LOSSES = ("f", "m_real", "m_generated", "d_real", "d_generated", "g_m", "g_d")
 
 
+def never():
+    """That nothing ends the game before its last round."""
+    return False
+
+
 class Player:
     """A network and its optimiser: `train()`, a loss, then `step(loss)`.
 
@@ -64,6 +69,20 @@ class Player:
     def restore(self, state):
         for name, part in self._parts():
             part.load_state_dict(state[name])
+        if self.optimizer:
+            self._copy_moments()
+
+    def _copy_moments(self):
+        """The optimiser's own, laid out in memory as the weights are.
+
+        `load_state_dict` takes tensors as they are, and fused steps change them in
+        place, one number after the other whatever the strides.
+        """
+        for p, moments in self.optimizer.state.items():
+            for name, value in moments.items():
+                like = p if value.shape == p.shape else value
+                own = torch.empty_like(like, dtype=value.dtype)
+                moments[name] = own.copy_(value)
 
     def set_learning_rate(self, learning_rate):
         if self.optimizer:
@@ -76,7 +95,7 @@ class Player:
             "optimizer": self.optimizer,
             "average": self.average,
         }
-        return [(name, part) for name, part in parts.items() if part]
+        return [(name, part) for name, part in parts.items() if part is not None]
 
 
 def make_player(network, params, device, group=ALONE):
@@ -182,7 +201,7 @@ class Game:
             prior += self.generated_weight * share
         if self.sample_weight is not None:
             weights = self.sample_weight.double().cpu()
-            prior *= self.y.bincount(weights, len(n_real)) / n_real
+            prior *= self.y.bincount(weights, len(n_real)) / n_real.clamp(min=1)
         prior *= (self.class_weight.double() * (-self.margin.double()).exp()).cpu()
         return prior / prior.sum()
 
@@ -393,13 +412,13 @@ class Game:
         if self.features is not None:
             return self.features[upload(index, self.device)]
         x = self.rows[index]
-        return self._through_f(x) if self.F else x
+        return self.through_f(x) if self.F else x
 
     def _all_features(self):
         rows = self.features[self.group.own(self.n)]
-        return self.group.whole(self._through_f(rows), self.n)
+        return self.group.whole(self.through_f(rows), self.n)
 
-    def _through_f(self, x):
+    def through_f(self, x):
         with torch.no_grad():
             # A clone each: a user's F may work in place.
             blocks = in_blocks(lambda at: self.F(x[at].clone()), len(x), self.block)
@@ -426,9 +445,11 @@ class Game:
         for player in self.players().values():
             player.set_learning_rate(learning_rate)
 
-    def epoch(self, n_rounds):
+    def epoch(self, n_rounds, enough=never):
         """Play `n_rounds`, and return their mean losses by name.
 
+        After each round, and each of F's minibatches, `enough()` tells whether to leave
+        it at that; there is one at least. `n_played` is the number of rounds then.
         `failed` is None, or the first thing in the epoch that was not finite: the
         name of a loss, or "rows".
         """
@@ -436,27 +457,33 @@ class Game:
         losses = {}
         if self.F and self.F.parameters:  # lines 2 to 5
             batches = self.rows.ahead(self.batches(n_rounds))
-            losses |= self._mean(self._f_batch(index) for index in batches)
+            losses |= self._mean((self._f_batch(i) for i in batches), enough)
             self.look()
         if not self.sees_clearly():
             self.failed = "f"
             return {"f": float("nan")}
         batches = self.rows.ahead(self.batches(n_rounds))
         rounds = (self.play(self.draw_round(index)) for index in batches)
-        return losses | self._mean(rounds)
+        return losses | self._mean(rounds, enough)
 
     def _f_batch(self, index):
         index = index[self.group.own(self.batch_size)]
         return self.f_step(self.rows[index], *self.labels_of(index), self.draw_mix())
 
-    def _mean(self, records):
-        """Means of the losses by name over records of pairs, fetched once."""
+    def _mean(self, records, enough):
+        """Means of the losses by name over records of pairs, fetched once.
+
+        Records are made as they are asked for, until there are enough.
+        """
         total, finite, count = 0, 0, 0
         for record in records:
             values = torch.stack([value for _, value in record])
             total = total + values
             finite = finite + values.isfinite()
             count += 1
+            if enough():
+                break
+        self.n_played = count
         means = self.group.sum(torch.stack([total / count, finite]))
         means, finite = means.tolist()
         names = [name for name, _ in record]

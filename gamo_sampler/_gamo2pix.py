@@ -3,6 +3,7 @@
 from copy import deepcopy
 from functools import partial
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,9 +13,10 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from tqdm.auto import tqdm
 
-from ._base import warn_of_balance, warn_of_copies
+from ._bar import tqdm
+from ._build import alike, filled
+from ._classifier import GAMOClassifier
 from ._frames import fill
 from ._game import Player
 from ._images import as_rows
@@ -24,6 +26,9 @@ from ._memory import FLOAT, check_memory, device_memory, result_part
 from ._networks import ConvexGenerator, Inverse, conv_pixels, mlp
 from ._oversampler import NewRowsSampler
 from ._provenance import ProvenanceMixin, heaviest
+from ._saving import SaveMixin, saved
+from ._stored import require
+from ._strategy import warn_of_balance, warn_of_copies
 from ._torch import (
     Rows,
     block_size,
@@ -34,12 +39,14 @@ from ._torch import (
     upload,
     workspace,
 )
+from ._typing import Array, Data, Device, ImageShape, Labels, Seed, Strategy, Wanted
 from ._watch import check_weights
 
 ROUNDS_PER_EPOCH = 100
 
 
-class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
+@saved
+class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
     r"""Over-sample images by turning generated features back into pictures.
 
     The convolutional game of :class:`GAMOClassifier` generates rows of F's space.
@@ -52,8 +59,10 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
     A generated image starts from convex weights w on rows of its class, of which
     :math:`x_j` has the greatest:
 
-    .. math:: \mathrm{dec}(z | w^T F(X_i))
-              + \mathrm{detail} \cdot (x_j - \mathrm{dec}(\mu(F(x_j)))).
+    .. math::
+
+        & \mathrm{dec}(z | w^T F(X_i)) \\
+        & + \mathrm{detail} \cdot (x_j - \mathrm{dec}(\mu(F(x_j)))).
 
     The first term is the paper's. It is blurred; the second gives back what the decoder
     leaves out of the nearest of the real images.
@@ -118,7 +127,7 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         Where the decoders were trained.
     n_features_in_ : int
         Number of values of an image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
 
     See Also
@@ -163,24 +172,41 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         "verbose": ["verbose"],
         "device": [str, torch.device],
     }
+    _fitted_kinds: dict = {
+        "classifier_": GAMOClassifier,
+        "decoders_": list,
+        "classes_": np.ndarray,
+        "sampling_strategy_": dict,
+        "provenance_": csr_array,
+        "history_": list,
+        "device_": torch.device,
+        "n_features_in_": int,
+        "feature_names_in_": np.ndarray,
+        "_random_state": np.random.RandomState,
+        "_image_shape": tuple | None,
+        "_layout": tuple | None,
+        "_members": np.ndarray,
+        "_sources": tuple,
+        "_range": tuple,
+    }
 
     def __init__(
         self,
-        classifier=None,
+        classifier: Any = None,
         *,
-        decoder="shared",
-        detail=1.0,
-        latent_dim=100,
-        max_rounds=5000,
-        batch_size=32,
-        learning_rate=1e-3,
-        image_shape=None,
-        prefit=False,
-        sampling_strategy="auto",
-        verbose=0,
-        random_state=None,
-        device="auto",
-    ):
+        decoder: str = "shared",
+        detail: float = 1.0,
+        latent_dim: int = 100,
+        max_rounds: int = 5000,
+        batch_size: int = 32,
+        learning_rate: float = 1e-3,
+        image_shape: ImageShape = None,
+        prefit: bool = False,
+        sampling_strategy: Strategy = "auto",
+        verbose: int = 0,
+        random_state: Seed = None,
+        device: Device = "auto",
+    ) -> None:
         super().__init__(sampling_strategy=sampling_strategy, image_shape=image_shape)
         self.classifier = classifier
         self.decoder = decoder
@@ -195,7 +221,7 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         self.device = device
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: Labels) -> Self:
         """Train the game, where it does not come fitted, and the decoders.
 
         Parameters
@@ -218,7 +244,9 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         self._train(X, y)
         return self
 
-    def sample(self, n, *, random_state=None, return_weights=False):
+    def sample(
+        self, n: Wanted, *, random_state: Seed = None, return_weights: bool = False
+    ) -> tuple[Any, ...]:
         """Generate more images, without training again.
 
         Parameters
@@ -252,7 +280,7 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         images = self._laid_out(fill(self._template, rows))
         return (images, labels, weights) if return_weights else (images, labels)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: Data) -> Array:
         """Images from the features of X: what F and the decoder keep of them.
 
         Parameters
@@ -263,7 +291,8 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         Returns
         -------
         images : same layout and dtype as X of `fit`
-            dec(mu(F(x))), with the label that the game's classifier predicts.
+            Decoded means, dec(mu(F(x))), with the label that the game's classifier
+            predicts.
         """
         check_is_fitted(self, "decoders_")
         X, _ = as_rows(X, self.classifier_._image_shape)
@@ -271,8 +300,8 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         game = self.classifier_
         y = torch.from_numpy(game._probabilities(X).argmax(1))
         features = game._through(X, game.feature_extractor_)
-        blocks = torch.arange(len(y)).split(block_size(self.n_features_in_))
         with workspace(), torch.no_grad():
+            blocks = torch.arange(len(y)).split(block_size(self.n_features_in_))
             rows = [self._unscaled(self._decode(features[b], y[b])) for b in blocks]
         return self._laid_out(fill(self._template, np.concatenate(rows)))
 
@@ -469,6 +498,57 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
     def _codes(self, y):
         return torch.eye(len(self.classes_), dtype=torch.float32)[y]
 
+    # Files ----------------------------------------------------------------
+
+    def _check_saved(self):
+        if not hasattr(self, "decoders_"):
+            return
+        made = self._made_again()
+        same = len(made) == len(self.decoders_) and all(
+            map(alike, made, self.decoders_)
+        )
+        if not same:
+            raise ValueError(
+                "decoders_ is not what the estimator's parameters make: they were "
+                "changed after fit. Set them back, or fit again."
+            )
+
+    def _restore(self):
+        if not hasattr(self, "decoders_"):
+            return
+        self._check_restored()
+        pairs = zip(self._made_again(), self.decoders_, strict=True)
+        self.decoders_ = [filled(made, given, "decoders_") for made, given in pairs]
+        put_to_rest(*self.decoders_)
+        check_weights(dict(enumerate(self.decoders_)), len(self.history_))
+
+    def _made_again(self):
+        """Decoders as those of the fit were, without memory."""
+        n = 1 if self.decoder == "shared" else len(self.classes_)
+        sizes = self.n_features_in_, self.classifier_._n_features_out
+        with workspace(), torch.device("meta"):
+            return [self._make_network(*sizes, None) for _ in range(n)]
+
+    def _check_restored(self):
+        """That the parts of what was read fit together."""
+        game = self.classifier_
+        fits = np.array_equal(self.classes_, game.classes_)
+        fits = fits and self.n_features_in_ == game.n_features_in_
+        require(fits, "the game is not of the same classes and values.")
+        shape = () if game._image_shape else (self.n_features_in_,)
+        ends = [np.asarray(end) for end in self._range]
+        fits = [end.shape for end in ends] == [shape] * 2 and np.isfinite(ends).all()
+        require(fits, "the range of the images is not finite, or of other ones.")
+        if game._pool is None:
+            return
+        rows, features = self._sources
+        members = np.array_equal(self._members, np.sort(game._members))
+        fits = rows.shape == (len(self._members), self.n_features_in_)
+        fits = fits and features.shape == (len(rows), game._n_features_out)
+        require(
+            members and fits, "the images that others are made of are not the game's."
+        )
+
     # Images ---------------------------------------------------------------
 
     def _generate(self, counts, random_state):
@@ -480,9 +560,9 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
         features = torch.from_numpy(features)
         sources = self._members.searchsorted(weights.indices[heaviest(weights)])
         rng = run_generator(random_state)
-        y = game._lots.classes.repeat_interleave(torch.tensor(counts))
-        blocks = torch.arange(len(y)).split(block_size(self.n_features_in_))
         with workspace(), torch.no_grad():
+            y = game._lots.classes.repeat_interleave(torch.tensor(counts))
+            blocks = torch.arange(len(y)).split(block_size(self.n_features_in_))
             images = [
                 self._images(features[b], sources[b.numpy()], y[b], rng) for b in blocks
             ]
@@ -500,7 +580,7 @@ class GAMO2Pix(ProvenanceMixin, NewRowsSampler):
     def _decode(self, features, y, rng=None):
         """Scaled flat images from features, by a draw of z, or by its mean."""
         code = self._codes(y)
-        images = torch.empty(len(y), self.n_features_in_)
+        images = torch.empty(len(y), self.n_features_in_, dtype=torch.float32)
         for part, network in self._parts(y):
             z, log_variance = network.posterior(features[part], code[part])
             if rng is not None:

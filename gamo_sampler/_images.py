@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from numbers import Integral
 
 import numpy as np
 
@@ -84,8 +85,9 @@ def check_image_shape(image_shape, n_features):
     """`image_shape` as a tuple of ints that multiplies to `n_features`, or None."""
     if image_shape is None:
         return None
-    shape = tuple(np.atleast_1d(image_shape).tolist())
-    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
+    shape = np.atleast_1d(np.asarray(image_shape, dtype=object))
+    shape = tuple(shape.tolist())  # lists in it stay lists
+    if len(shape) != 3 or not all(isinstance(n, Integral) and n > 0 for n in shape):
         raise ValueError(
             "image_shape must be three positive integers, (channels, height, width), "
             f"got {shape}."
@@ -95,7 +97,7 @@ def check_image_shape(image_shape, n_features):
             f"image_shape={shape} has {math.prod(shape)} values, but X has "
             f"{n_features} features."
         )
-    return shape
+    return tuple(map(int, shape))
 
 
 def _layouts(shape):

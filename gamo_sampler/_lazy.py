@@ -136,14 +136,8 @@ class MappedRows(LazyRows):
 class ChunkedRows(LazyRows):
     """Of a source that has to read, or compute, some chunk of rows at once.
 
-    Parameters
-    ----------
-    shape, dtype, names
-        As in `LazyRows`.
-    edges : ndarray of shape (n_chunks + 1,)
-        The first row of each chunk, and the number of rows.
-    load : callable
-        Called with a slice, from one edge to another, it gives those rows.
+    `edges`, (n_chunks + 1,), are the first row of each chunk, and the number of rows.
+    `load`, called with a slice from one edge to another, gives those rows.
     """
 
     def __init__(self, shape, dtype, edges, load, names=None):

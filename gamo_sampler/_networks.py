@@ -1,8 +1,8 @@
 """The default networks: M, D, F, and the generators.
 
 All layers start from Glorot-uniform weights and zero biases, drawn from the
-generator `rng` of the run. Networks return scores: softmax and sigmoid belong
-to the game.
+generator `rng` of the run; without one they have shapes, but no memory. Networks
+return scores: softmax and sigmoid belong to the game.
 """
 
 import math
@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from scipy.sparse import block_diag, csr_array
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
-from torch.nn.utils import skip_init
 
 from ._losses import one_hot
 
@@ -26,6 +25,10 @@ HEADS_WIDTH = 128
 
 
 def glorot(layer, rng):
+    """A layer on the meta device with weights, where there is a `rng` to draw them."""
+    if rng is None:
+        return layer
+    layer.to_empty(device="cpu")
     nn.init.xavier_uniform_(layer.weight, generator=rng)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -33,22 +36,20 @@ def glorot(layer, rng):
 
 
 def linear(n_in, n_out, rng, bias=True):
-    # skip_init: the constructor would draw from the process's own RNG.
-    layer = skip_init(nn.Linear, n_in, n_out, bias=bias, dtype=torch.float32)
+    # On "meta", as the constructor would draw from the process's own RNG.
+    layer = nn.Linear(n_in, n_out, bias=bias, device="meta", dtype=torch.float32)
     return glorot(layer, rng)
 
 
 def conv(n_in, n_out, size, rng):
-    layer = skip_init(nn.Conv2d, n_in, n_out, size, padding="same", dtype=torch.float32)
-    return glorot(layer, rng)
+    settings = {"padding": "same", "device": "meta", "dtype": torch.float32}
+    return glorot(nn.Conv2d(n_in, n_out, size, **settings), rng)
 
 
 def doubling(n_in, n_out, rng):
     """A transposed convolution with stride 2."""
-    layer = skip_init(
-        nn.ConvTranspose2d, n_in, n_out, 4, stride=2, padding=1, dtype=torch.float32
-    )
-    return glorot(layer, rng)
+    settings = {"stride": 2, "padding": 1, "device": "meta", "dtype": torch.float32}
+    return glorot(nn.ConvTranspose2d(n_in, n_out, 4, **settings), rng)
 
 
 class Crop(nn.Module):
@@ -328,6 +329,14 @@ class FullHull(nn.Module):
     def limited(self, weights, limits):
         return [limits(w) for w in weights]
 
+    def blocks(self, weights):
+        """The weights as tensors of one line for each generated row."""
+        return weights
+
+    def totals(self, weights, draw):
+        """The sums of weights that the pool's rows have, (n,), of all classes."""
+        return torch.cat([w.sum(0) for w in weights])
+
     def mix(self, weights, draw, pool):
         classes = zip(pool.split(self.sizes), draw.sizes, strict=True)
         present = [rows for rows, drawn in classes if drawn]
@@ -416,6 +425,13 @@ class PairHull(nn.Module):
     def limited(self, weights, limits):
         return limits(weights)
 
+    def blocks(self, weights):
+        return [weights]
+
+    def totals(self, weights, draw):
+        totals = weights.new_zeros(sum(self.sizes))
+        return totals.index_add(0, self.sources(draw).flatten(), weights.flatten())
+
     def mix(self, weights, draw, pool):
         # One gather-and-sum: no (m, 1 + k, d) copy of the rows is made.
         return F.embedding_bag(
@@ -439,6 +455,9 @@ class LocalHull(PairHull):
 
     def __init__(self, n_in, n_features, sizes, k, sharpness, rng):
         super().__init__(n_in, n_features, sizes, sharpness, rng)
+        self._have_neighbors(k)
+
+    def _have_neighbors(self, k):
         self.k = min(k, max(self.sizes) - 1)
         self.n_sources = max(self.k * self.keys.shape[1], 1)
         neighbors = torch.zeros(sum(self.sizes), self.k, dtype=torch.long)
@@ -455,7 +474,7 @@ class LocalHull(PairHull):
 
     def keep(self, kept):
         super().keep(kept)
-        self.neighbors = self.neighbors[kept]
+        self._have_neighbors(self.k)
 
     def _neighbors(self, block):
         """(n, k) positions of the nearest, over again where there are fewer than k."""

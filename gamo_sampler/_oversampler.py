@@ -7,6 +7,8 @@ from imblearn.over_sampling.base import BaseOverSampler
 
 from ._frames import check_columns, fill, is_frame, template
 from ._images import as_rows, check_image_shape
+from ._strategy import rows_to_generate
+from ._typing import Data, ImageShape, Labels, Strategy
 
 
 class NewRowsSampler(BaseOverSampler):
@@ -20,11 +22,13 @@ class NewRowsSampler(BaseOverSampler):
         "image_shape": ["array-like", None],
     }
 
-    def __init__(self, *, sampling_strategy="auto", image_shape=None):
+    def __init__(
+        self, *, sampling_strategy: Strategy = "auto", image_shape: ImageShape = None
+    ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
         self.image_shape = image_shape
 
-    def fit_resample(self, X, y):
+    def fit_resample(self, X: Data, y: Labels) -> tuple[Data, Labels]:
         """Append new rows of the classes that `sampling_strategy` names.
 
         Parameters
@@ -94,6 +98,8 @@ class NewRowsSampler(BaseOverSampler):
         self._layout = X.shape[1:] if getattr(X, "ndim", 2) > 2 else None
         X, image_shape = as_rows(X, self._known_shape())
         rows, y, one_vs_all = super()._check_X_y(X, y, accept_sparse)
+        # The base class's own check, still to come, lets fractions of rows through.
+        rows_to_generate(self.sampling_strategy, y)
         self._image_shape = check_image_shape(image_shape, rows.shape[1])
         # The base class casts to the types of a frame, but it truncates.
         self._template = template(X if is_frame(X) else rows)

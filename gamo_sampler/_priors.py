@@ -1,6 +1,9 @@
 """How often classes occur, and probabilities under another such prior."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -12,6 +15,8 @@ from sklearn.utils import assert_all_finite, column_or_1d, get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
+
+from ._typing import Array, Data, Labels
 
 
 def check_prior(prior, frequencies, name="prior"):
@@ -27,9 +32,12 @@ def check_prior(prior, frequencies, name="prior"):
         f'{name} must be "uniform", "training" or an array of shape ({n},), a '
         "probability for each class in the order of classes_"
     )
-    if isinstance(prior, str) or np.shape(prior) != (n,):
+    try:
+        values = np.asarray(prior, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{wanted}, got {prior!r}.") from error
+    if values.shape != (n,):
         raise ValueError(f"{wanted}, got {prior!r}.")
-    values = np.asarray(prior, dtype=float)
     if not (values >= 0).all() or not np.isclose(values.sum(), 1, atol=1e-6):
         raise ValueError(
             f"{wanted}: at least 0, with sum 1. Got {prior!r}, with sum "
@@ -79,13 +87,11 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     estimator : classifier with `predict_proba`
         In most cases a pipeline of a sampler and a classifier. It is cloned and fitted;
         one that is fitted already goes in as a :class:`sklearn.frozen.FrozenEstimator`.
-    prior : {"training", "uniform"} or array-like of shape (n_classes,), \
-            default="training"
-        Probabilities of the classes where predictions are made: their frequencies in
-        the y that `fit` is given, before any resampling; equal ones; or any others, in
-        the order of `classes_`.
-    trained_prior : {"uniform", "training"} or array-like of shape (n_classes,), \
-            default="uniform"
+    prior : {"training", "uniform"} or array-like, default="training"
+        Probabilities of the classes, (n_classes,), where predictions are made: their
+        frequencies in the y that `fit` is given, before any resampling; equal ones; or
+        any others, in the order of `classes_`.
+    trained_prior : {"uniform", "training"} or array-like, default="uniform"
         Those that `estimator` learns with. "uniform" is right for samplers that make
         all classes equal, which most do by default, and for
         ``class_weight="balanced"``; "training" for a classifier that sees the rows as
@@ -101,7 +107,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         The fitted `estimator`.
     n_features_in_ : int
         Number of features, where `estimator` says it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where `estimator` says them.
 
     See Also
@@ -141,13 +147,19 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         "trained_prior": [StrOptions({"training", "uniform"}), "array-like"],
     }
 
-    def __init__(self, estimator, *, prior="training", trained_prior="uniform"):
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        prior: str | ArrayLike = "training",
+        trained_prior: str | ArrayLike = "uniform",
+    ) -> None:
         self.estimator = estimator
         self.prior = prior
         self.trained_prior = trained_prior
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: Labels) -> Self:
         """Fit the estimator, and count the classes.
 
         Parameters
@@ -179,7 +191,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.class_prior_, self._trained, self._prior = priors
         return self
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Data) -> Array:
         """Probabilities under `prior`.
 
         Parameters
@@ -196,7 +208,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         probabilities = self.estimator_.predict_proba(X)
         return change_prior(probabilities, self._trained, self._prior)
 
-    def predict(self, X):
+    def predict(self, X: Data) -> Array:
         """The most probable labels under `prior`.
 
         Parameters

@@ -1,21 +1,28 @@
 """What follows from the weights of generated rows on the rows that they are made of."""
 
+from collections.abc import Iterable
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
-from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._columns import as_floats, from_floats
+from ._torch import private_random_state
+from ._typing import Array, Seed
 
-HOW = ("mean", "vote", "draw", "dominant")
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+How = Literal["mean", "vote", "draw", "dominant"]
 
 
 class ProvenanceMixin:
     """For samplers that keep `provenance_`, of shape (n_generated, n_samples)."""
 
-    def explain(self, row):
+    def explain(self, row: int) -> "DataFrame":
         """The rows that one row of the resampled output was made of.
 
         Parameters
@@ -45,7 +52,9 @@ class ProvenanceMixin:
         frame = pd.DataFrame(sources).sort_values("weight", ascending=False)
         return frame.reset_index(drop=True)
 
-    def carry(self, values, how="mean", *, random_state=None):
+    def carry(
+        self, values: ArrayLike, how: How = "mean", *, random_state: Seed = None
+    ) -> Array:
         """Give generated rows a value of something else that the original rows have.
 
         Sample weights, groups, timestamps, text ids, or the pixels behind embeddings
@@ -62,7 +71,7 @@ class ProvenanceMixin:
             "draw" is the value of one of the row's sources, drawn by their weights.
             "dominant" is the value of the source with the greatest weight.
         random_state : int, RandomState instance or None, default=None
-            Seeds "draw".
+            Seeds "draw". None takes a fresh seed each time.
 
         Returns
         -------
@@ -70,24 +79,26 @@ class ProvenanceMixin:
             A value for each generated row, in the order of the resampled output.
         """
         weights = self._weights()
-        if how not in HOW:
-            raise ValueError(f"how must be one of {', '.join(HOW)}, got {how!r}.")
-        values = np.asarray(values)
-        if values.ndim == 0 or len(values) != weights.shape[1]:
+        if how not in get_args(How):
+            raise ValueError(
+                f"how must be one of {', '.join(get_args(How))}, got {how!r}."
+            )
+        array = as_array(values)
+        if array.ndim == 0 or len(array) != weights.shape[1]:
             raise ValueError(
                 f"values must have one entry for each of the {weights.shape[1]} rows "
-                f"of X, got shape {values.shape}."
+                f"of X, got shape {array.shape}."
             )
         if how == "mean":
-            return _mean(weights, values)
+            return _mean(weights, array)
         if how == "vote":
-            return vote(weights, column_or_1d(values))
+            return vote(weights, column_or_1d(array))
         if how == "dominant":
-            return values[weights.indices[heaviest(weights)]]
-        positions = drawn(weights, check_random_state(random_state))
-        return values[weights.indices[positions]]
+            return array[weights.indices[heaviest(weights)]]
+        positions = drawn(weights, private_random_state(random_state))
+        return array[weights.indices[positions]]
 
-    def affected_by(self, rows):
+    def affected_by(self, rows: ArrayLike) -> Array:
         """Generated rows that depend on some of the original rows.
 
         Parameters
@@ -104,7 +115,12 @@ class ProvenanceMixin:
         weights = self._weights()
         return weights.shape[1] + np.flatnonzero(weights @ self._asked(rows))
 
-    def check_leakage(self, folds=None, *, groups=None):
+    def check_leakage(
+        self,
+        folds: Iterable[tuple[ArrayLike, ArrayLike]] | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> Array:
         """Generated rows that mix what a split or a grouping keeps apart.
 
         There are some where X was resampled first and split afterwards: rows for
@@ -132,35 +148,42 @@ class ProvenanceMixin:
         if groups is None:
             leaks = self._mixes_folds(folds)
         else:
-            groups = column_or_1d(groups)
-            check_consistent_length(groups, weights.T)
-            leaks = mixes(weights, groups)
+            leaks = mixes(weights, per_row(groups, weights.shape[1], "groups"))
         return weights.shape[1] + np.flatnonzero(leaks)
 
     def _mixes_folds(self, folds):
-        weights, folds = self._weights(), list(folds)
+        weights = self._weights()
+        try:
+            folds = [(train, test) for train, test in folds]
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                "folds must be pairs, (train, test), of positions in X or masks of its "
+                f"rows, got {folds!r}."
+            ) from error
         if not folds:
             raise ValueError("folds is empty, or an iterator that was used up.")
         leaks = np.zeros(weights.shape[0], dtype=bool)
         for fold in folds:
-            train, test = (weights @ self._asked(rows) > 0 for rows in fold)
+            train, test = (weights @ self._asked(rows, "folds") > 0 for rows in fold)
             leaks |= train & test
         return leaks
 
-    def _asked(self, rows):
+    def _asked(self, rows, name="rows"):
         """(n_samples,) 1 for rows of X that a user names, else 0."""
-        rows = np.atleast_1d(rows)
         n_samples = self._weights().shape[1]
-        if rows.dtype == bool and rows.shape == (n_samples,):
-            rows = np.flatnonzero(rows)
-        known = np.isin(rows, np.arange(n_samples)).all()
-        if rows.size and not (rows.dtype.kind in "iu" and known):
+        found = np.atleast_1d(as_array(rows))
+        if found.dtype == bool and found.shape == (n_samples,):
+            found = np.flatnonzero(found)
+        known = not found.size or (
+            found.dtype.kind in "iu" and np.isin(found, np.arange(n_samples)).all()
+        )
+        if not known or found.ndim > 1:
             raise ValueError(
-                f"rows must be positions in X, from 0 to {n_samples - 1}, or a mask "
-                f"of its rows, got {rows.tolist()}."
+                f"{name} must be positions in X, from 0 to {n_samples - 1}, or a mask "
+                f"of its rows, got {found.tolist()}."
             )
         asked = np.zeros(n_samples)
-        asked[rows.astype(int)] = 1
+        asked[found.astype(int)] = 1
         return asked
 
     def _weights(self):
@@ -171,6 +194,25 @@ class ProvenanceMixin:
                 "first, with a convex generator."
             )
         return self.provenance_
+
+
+def as_array(values: Any) -> Array:
+    """`np.asarray`; of lists of different lengths an array of lists."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        return np.asarray(values, dtype=object)
+
+
+def per_row(values, n_samples, name):
+    """(n_samples,) what a user gives for each row of X."""
+    found = as_array(values)
+    if found.shape not in [(n_samples,), (n_samples, 1)]:
+        raise ValueError(
+            f"{name} must have shape ({n_samples},), one for each row of X, got shape "
+            f"{found.shape}."
+        )
+    return found.ravel()
 
 
 def mixes(weights, labels):

@@ -1,6 +1,8 @@
 """The published experiments' parameters."""
 
-_PUBLISHED = {
+from typing import Any, Literal
+
+_PUBLISHED: dict[str, Any] = {
     "loss": "least_squares",
     "generator": "convex",
     "discriminator": "auto",
@@ -33,10 +35,13 @@ _PUBLISHED = {
     "label_smoothing": 0.1,
     "early_stopping": False,
 }
-_DATASETS = {"mnist": {}, "fashion_mnist": {"feature_extractor": "conv"}}
+_DATASETS: dict[str, dict[str, Any]] = {
+    "mnist": {},
+    "fashion_mnist": {"feature_extractor": "conv"},
+}
 
 
-def published(dataset):
+def published(dataset: Literal["mnist", "fashion_mnist"]) -> dict[str, Any]:
     """Parameters of the published experiments on `dataset`.
 
     Algorithm 1 as printed, on the full hull, with the published networks,
@@ -59,8 +64,7 @@ def published(dataset):
     >>> GAMOClassifier(**published("mnist")).max_iter
     89
     """
-    if dataset not in _DATASETS:
-        raise ValueError(
-            f"dataset must be one of {sorted(_DATASETS)}, got {dataset!r}."
-        )
+    names = sorted(_DATASETS)
+    if dataset not in names:
+        raise ValueError(f"dataset must be one of {names}, got {dataset!r}.")
     return _PUBLISHED | _DATASETS[dataset]

@@ -1,15 +1,17 @@
 """What a balanced data set was made of, without the data."""
 
+from typing import Any, Self
 from zipfile import ZipFile
 
 import numpy as np
-from scipy.sparse import csr_array, load_npz, save_npz
+from scipy.sparse import csr_array, issparse, load_npz, save_npz
 from sklearn.utils import check_array, check_consistent_length
 
-from ._columns import is_mixed, is_sparse
+from ._columns import is_auto, is_mixed, is_sparse
 from ._frames import container, extend, template
 from ._provenance import heaviest, mixes
 from ._tables import SparseTable, read_table
+from ._typing import Data, Labels, StrPath
 
 NAMED = "categorical_features"
 
@@ -52,15 +54,17 @@ class Recipe:
     np.True_
     """
 
-    def __init__(self, weights, categorical_features="auto"):
+    def __init__(self, weights: Any, categorical_features: Any = "auto") -> None:
+        if not issparse(weights):
+            raise TypeError(f"weights must be a scipy.sparse array, got {weights!r}.")
         self.weights = weights
         self.categorical_features = categorical_features
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         n_generated, n_samples = self.weights.shape
         return f"<Recipe for {n_generated} rows made of {n_samples}>"
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write a file that `load` reads, and `scipy.sparse.load_npz`.
 
         Parameters
@@ -74,7 +78,7 @@ class Recipe:
                 _append(file, NAMED, np.asarray(self.categorical_features, np.int64))
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: StrPath) -> Self:
         """Read a file that `save` wrote.
 
         Parameters
@@ -99,7 +103,9 @@ class Recipe:
             raise ValueError(f"{path} holds no recipe: {error}") from error
         return recipe
 
-    def apply(self, X, y, *, categorical_features=None):
+    def apply(
+        self, X: Data, y: Labels, *, categorical_features: Any = None
+    ) -> tuple[Data, Labels]:
         """The balanced data set, from the rows that it is made of.
 
         Parameters
@@ -168,7 +174,7 @@ def _read(X, categorical_features):
     """Rows as an array, or as a table where they are mixed column by column."""
     if is_sparse(X):
         return SparseTable(check_array(X, accept_sparse="csr"), template(X))
-    if is_mixed(X) or not isinstance(categorical_features, str):
+    if is_mixed(X) or not is_auto(categorical_features):
         return read_table(X, categorical_features)
     rows = check_array(X, ensure_all_finite="allow-nan")
     # Of a list with None, objects are left.

@@ -1,16 +1,19 @@
 """GAMOSampler: the generator G that comes out of the game, as an over-sampler."""
 
 import math
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from sklearn.base import _fit_context
 from sklearn.utils import (
@@ -21,16 +24,10 @@ from sklearn.utils import (
 )
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._audit import Audit, audit_class
-from ._base import (
-    BaseGAMO,
-    rows_to_generate,
-    warn_of_alone,
-    warn_of_balance,
-    warn_of_copies,
-)
+from ._base import BaseGAMO
 from ._columns import (
     categorical_mask,
     is_frame,
@@ -48,6 +45,7 @@ from ._frames import (
     extend,
     fill,
     is_native,
+    n_rows,
     part,
     rechunked,
     stacked,
@@ -56,8 +54,16 @@ from ._frames import (
 from ._images import as_read
 from ._lazy import check_rows, in_memory, is_lazy
 from ._memory import check_memory, result_part, weights_part
-from ._provenance import ProvenanceMixin
+from ._provenance import ProvenanceMixin, per_row
 from ._recipe import Recipe
+from ._saving import saved
+from ._stored import require
+from ._strategy import (
+    rows_to_generate,
+    warn_of_alone,
+    warn_of_balance,
+    warn_of_copies,
+)
 from ._tables import (
     CHOICES,
     SparseTable,
@@ -67,11 +73,13 @@ from ._tables import (
     read_table,
 )
 from ._torch import block_size, run_generator
+from ._typing import Array, Data, Labels, Seed, Wanted
 
 # Rounds after which, on validation tables, rows were better than after 200 or 1,000.
 SHORT_GAME = 50
 
 
+@saved
 @documented(
     f=""" The
         resampled rows are then F's features: a pipeline skips samplers when it
@@ -122,7 +130,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         The labels.
     n_features_in_ : int
         Number of features; of an image, all its values.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
     provenance_ : scipy.sparse.csr_array of shape (n_generated, n_samples)
         The convex weights of the rows that `fit_resample` generated on the rows of X,
@@ -133,9 +141,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     recipe_ : Recipe
         The same, to be saved without the data and applied to them again.
     n_iter_ : int
-        Number of epochs played.
+        Number of epochs played, the last of which `max_time` or Ctrl-C may have ended.
+    n_rounds_ : int
+        Number of rounds played in them.
     history_ : list of dict
-        Mean losses per epoch, as in :class:`GAMOClassifier`.
+        Per epoch the mean losses, and how the game stands: gradient norms, M's
+        recalls, D's accuracies, and the `effective_sources`, `coverage`,
+        `near_copies` and `distance_ratio` of generated rows, as in
+        :class:`GAMOClassifier`.
     classifier_, generator_, discriminator_, feature_extractor_ : torch.nn.Module
         The trained networks, on the CPU; None for a player that took no part.
     device_ : torch.device
@@ -150,6 +163,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
     -----
     The rows of the smaller classes are kept in the fitted sampler, for `sample`;
     `withdraw` takes some out.
+
+    There is no `warm_start` or `partial_fit`: a sampler transforms one data set.
 
     %(notes)s
 
@@ -185,6 +200,18 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         "categories": [StrOptions(set(CHOICES))],
         "missing": [StrOptions({"error", "propagate"})],
     }
+    # It transforms one data set, and has no other to go on from.
+    del _parameter_constraints["warm_start"]
+    _fitted_kinds: dict = {
+        **BaseGAMO._fitted_kinds,
+        "sampling_strategy_": dict,
+        "provenance_": csr_array,
+        "_table": Table | SparseTable | None,
+        "_learns_from_table": bool,
+        "_templates": tuple,
+        "_categorical": str | np.ndarray,
+        "_all_withdrawn": bool,
+    }
 
     def __init__(
         self,
@@ -212,6 +239,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         hidden_layer_sizes="auto",
         max_iter=100,
         max_rounds="auto",
+        max_time=None,
         rounds_per_epoch=None,
         batch_size=32,
         learning_rate=1e-3,
@@ -223,13 +251,17 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         validation_fraction=0.1,
         n_iter_no_change=10,
         scoring=None,
+        callbacks=None,
+        checkpoint=None,
+        checkpoint_interval=10,
+        resume=False,
         verbose=0,
         random_state=None,
         device="auto",
         categorical_features="auto",
         categories="vote",
         missing="error",
-    ):
+    ) -> None:
         super().__init__(
             loss=loss,
             generator=generator,
@@ -254,6 +286,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             hidden_layer_sizes=hidden_layer_sizes,
             max_iter=max_iter,
             max_rounds=max_rounds,
+            max_time=max_time,
             rounds_per_epoch=rounds_per_epoch,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -265,6 +298,10 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             validation_fraction=validation_fraction,
             n_iter_no_change=n_iter_no_change,
             scoring=scoring,
+            callbacks=callbacks,
+            checkpoint=checkpoint,
+            checkpoint_interval=checkpoint_interval,
+            resume=resume,
             verbose=verbose,
             random_state=random_state,
             device=device,
@@ -274,7 +311,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         self.missing = missing
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: Labels) -> Self:
         """Check the data; :meth:`fit_resample` is what trains.
 
         Values in a file, or in a Zarr or Dask array, are checked when they are read.
@@ -294,7 +331,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         self._check_X_y(X, y)
         return self
 
-    def fit_resample(self, X, y, *, groups=None):
+    def fit_resample(
+        self, X: Data, y: Labels, *, groups: ArrayLike | None = None
+    ) -> tuple[Data, Labels]:
         """Train the generator and append the rows that `sampling_strategy` asks for.
 
         Parameters
@@ -333,7 +372,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             X = stacked(self._features(rows), len(rows))
         return self._fit_resample(X, y)
 
-    def iter_resample(self, X, y, *, groups=None, chunk_size=65536):
+    def iter_resample(
+        self,
+        X: Data,
+        y: Labels,
+        *,
+        groups: ArrayLike | None = None,
+        chunk_size: int = 65536,
+    ) -> Iterator[tuple[Data, Labels]]:
         """Resample in blocks, for results that do not fit in memory.
 
         Concatenated, the blocks are what `fit_resample` returns. `provenance_`, which
@@ -383,7 +429,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         new = continued(fitted._new_blocks(chunk_size), (X, y))
         return chain(zip(blocks, labels, strict=True), new)
 
-    def sample(self, n, *, random_state=None, return_weights=False):
+    def sample(
+        self, n: Wanted, *, random_state: Seed = None, return_weights: bool = False
+    ) -> tuple[Any, ...]:
         """Generate more rows with the fitted generator, without training again.
 
         Parameters
@@ -414,7 +462,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         X, labels = super().sample(n, random_state=random_state)
         return X, self._labels_like_y(labels)
 
-    def iter_sample(self, n, *, chunk_size=65536, random_state=None):
+    def iter_sample(
+        self, n: Wanted, *, chunk_size: int = 65536, random_state: Seed = None
+    ) -> Iterator[tuple[Data, Labels]]:
         """Generate rows in blocks, in memory that does not grow with their number.
 
         Parameters
@@ -452,11 +502,11 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         return fill(self._templates[1], self._encode(labels))
 
     @property
-    def recipe_(self):
+    def recipe_(self) -> Recipe:
         """The positions and weights of what was resampled, a :class:`Recipe`."""
         return Recipe(self._weights(), self._categorical)
 
-    def audit(self):
+    def audit(self) -> Audit:
         """How near the rows that `fit_resample` generated are to copies of real ones.
 
         Mixing rows is no anonymisation: a fitted sampler, its pickle and `provenance_`
@@ -492,7 +542,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             audit[label] = audit_class(weights, rows)
         return audit
 
-    def verify(self, constraints):
+    def verify(self, constraints: Any) -> dict[Any, dict[str, list[int]]]:
         """Check that linear constraints on real rows hold for generated ones.
 
         What all rows of a class satisfy, all generated rows of the class do, before
@@ -542,7 +592,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             for label, weights, rows in self._mixtures(numbers)
         }
 
-    def withdraw(self, rows):
+    def withdraw(self, rows: ArrayLike) -> Array:
         """Take rows of X out, with the generated rows that depend on them.
 
         They are taken out of what `sample` mixes as well, and of `provenance_`, which
@@ -622,9 +672,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
         if self._table is not None:
             self._table = self._table.take(np.flatnonzero(kept))
         self._keep_pool(pool)
-        if self.feature_extractor is None:
-            pool = self._scaling.forward(pool.numpy())
-        self.generator_.keep(kept, pool)
+        self.generator_.keep(kept, self._pool_in_game())
 
     def _mixtures(self, rows):
         """Of each class: label, weights (n_generated, n_real), rows (n_real, d)."""
@@ -641,7 +689,21 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             yield label, self.provenance_[first:last][:, members], rows
             first = last
 
-    def get_feature_names_out(self, input_features=None):
+    def _check_restored(self):
+        super()._check_restored()
+        table = self._table
+        width = self.n_features_in_ if table is None else table.shape[1]
+        fits = np.shape(self._scaling.center) in ((), (width,))
+        if self._pool is not None and table is not None:
+            fits = fits and len(table) == len(self._pool)
+        require(fits, "the table is not that of the fit.")
+        fits = [n_rows(empty) for empty in self._templates] == [0, 0]
+        require(fits, "the tables to be filled are not empty ones.")
+        weights = getattr(self, "provenance_", None)
+        fits = weights is None or weights.shape[1] == self._n_samples
+        require(fits, "provenance_ is not on the rows of the fit.")
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
         """Names of the resampled columns.
 
         Parameters
@@ -676,8 +738,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             check(X, labels)
         groups = None if groups is None else self._check_groups(groups, labels)
         self._table, self._all_withdrawn = None, False
+        self._learns_from_table = isinstance(rows, Table | SparseTable)
         wanted = self.sampling_strategy_
-        warn_of_balance(self.sampling_strategy, wanted, stacklevel=5)
+        warn_of_balance(self.sampling_strategy, wanted)
         targets = self._targets()
         if targets or self.feature_extractor is not None:
             self._fit_game(rows, labels, targets, image_shape, groups=groups)
@@ -685,9 +748,9 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             self._keep_nothing(rows, labels, image_shape)
         if self._pool is not None and self.generator == "convex":
             sizes = self._lots.sizes.tolist()
-            warn_of_copies(self._generated_classes(), sizes, wanted, stacklevel=5)
-            warn_of_alone(self._lots, stacklevel=5)
-        if not isinstance(rows, Table | SparseTable):
+            warn_of_copies(self._generated_classes(), sizes, wanted)
+            warn_of_alone(self._lots)
+        if not self._learns_from_table:
             X = container(X, rows)
         elif self._pool is not None:
             self._table = rows.take(self._members)
@@ -721,6 +784,14 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
     def _part_of_rows(self, counts):
         return result_part(int(sum(counts)), _row_bytes(self._templates[0]))
+
+    def _current_probabilities(self, X):
+        if self._learns_from_table:
+            raise ValueError(
+                "A callback's predict_proba takes rows of numbers, but the sampler "
+                "learns from columns of other kinds, or from sparse rows."
+            )
+        return super()._current_probabilities(X)
 
     def _features(self, rows):
         """F(x) of the rows, in blocks."""
@@ -843,9 +914,8 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
                 f"integer, got generator={self.generator!r} and "
                 f"neighborhood={self.neighborhood!r}, which has no rows to choose from."
             )
-        groups = column_or_1d(groups)
+        groups = per_row(groups, len(y), "groups")
         assert_all_finite(groups, input_name="groups")
-        check_consistent_length(groups, y)
         try:
             return np.unique(groups, return_inverse=True)[1]
         except TypeError as error:
@@ -892,7 +962,7 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
             categorical = categorical_mask(X, self.categorical_features)
             if self._names_categories():
                 self._categorical = np.flatnonzero(categorical)
-            warn_of_identifiers(X, categorical, stacklevel=7)
+            warn_of_identifiers(X, categorical)
             y = validate_data(self, y=y)  # forgets the names of columns
             validate_data(self, X, skip_check_array=True)
             check_consistent_length(rows, y)

@@ -6,8 +6,10 @@ value has to be decoded, and none comes out that was not put in.
 """
 
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.utils import check_array
 
 from ._columns import (
@@ -24,12 +26,14 @@ from ._columns import (
 from ._frames import cast, template
 from ._lazy import LazyRows
 from ._provenance import drawn, mean_of_known, vote
+from ._stored import require, stored
 
 # Of more levels, the rarer ones are alike for the game.
 MAX_LEVELS = 32
 CHOICES = ("vote", "draw", "block")
 
 
+@stored(columns=list, empty=object)
 class Table(LazyRows):
     """Rows of mixed columns, which the game reads as numbers, by index."""
 
@@ -49,6 +53,13 @@ class Table(LazyRows):
         ]
         return cls(columns, template(X))
 
+    def check_stored(self):
+        ok = all(isinstance(c, Numbers | Categories) for c in self.columns)
+        require(ok, "the table has columns of another kind.")
+        lengths = {len(c) for c in self.columns}
+        ok = len(lengths) == 1 and self.empty.shape[1] == len(self.columns)
+        require(ok, "the table's columns differ in length, or in number.")
+
     def _read(self, index):
         return np.concatenate([c.encoded(index) for c in self.columns], 1)
 
@@ -66,7 +77,7 @@ class Table(LazyRows):
         Returns
         -------
         values : ndarray of shape (n, p)
-            nan where one is missing.
+            Is nan where one is missing.
         names : list
             Of the columns.
         """
@@ -148,6 +159,7 @@ def check_shape(X):
             )
 
 
+@stored(X=csr_array | csr_matrix, empty=object)
 class SparseTable(LazyRows):
     """Rows of a sparse matrix, of which only those that are read become dense.
 
@@ -162,6 +174,10 @@ class SparseTable(LazyRows):
         self.X = X
         self.empty = empty
 
+    def check_stored(self):
+        ok = self.empty.shape[1] == self.shape[1]
+        require(ok, "the sparse table's columns differ in number.")
+
     def _read(self, index):
         return self.X[index].toarray()
 
@@ -175,14 +191,47 @@ class SparseTable(LazyRows):
 
     def mixed(self, weights, choice, random_state):
         """The rows that convex weights (m, n) make of these, sparse."""
-        rows = type(self.X)(weights @ self.X)  # a matrix of matrices
+        low, high = self._extremes(weights)
+        rows = (weights @ self.X).maximum(low).minimum(high)
+        rows = type(self.X)(rows)  # a matrix of matrices
         rows.data = cast(rows.data, self.dtype)
         if not is_frame(self.empty):
             return rows
         frame = type(self.empty).sparse.from_spmatrix(rows)
         return frame.set_axis(self.empty.columns, axis=1).astype(self.empty.dtypes)
 
+    def _extremes(self, weights):
+        """Least and greatest values (m, d), sparse, of the rows that each is made of.
 
+        A sum of products can pass them by its last bit.
+        """
+        sources = self.X[weights.indices].tocoo()
+        sources.sum_duplicates()
+        n_sources = np.diff(weights.indptr)
+        made = np.repeat(np.arange(len(n_sources)), n_sources)[sources.row]
+        order = np.lexsort((sources.col, made))
+        at = np.stack([made, sources.col])[:, order]
+        new = np.ones(len(order), bool)
+        new[1:] = (np.diff(at) != 0).any(0)
+        first = np.flatnonzero(new)
+        at, n_stored = at[:, first], np.diff(np.append(first, len(order)))
+        has_zero = n_stored < n_sources[at[0]]
+        shape = len(n_sources), self.shape[1]
+        for extreme in (np.minimum, np.maximum):
+            found = extreme.reduceat(sources.data[order], first) if len(first) else []
+            found = np.where(has_zero, extreme(found, 0), found)
+            yield csr_array((found, at), shape=shape)
+
+
+@stored(
+    name=object,
+    empty=object,
+    values=np.ndarray,
+    missing=np.ndarray,
+    origin=object,
+    mean=Real,
+    width=int,
+)
 @dataclass
 class Numbers:
     """A column of numbers, or of instants."""
@@ -203,6 +252,15 @@ class Numbers:
         values[missing] = 0
         width = 1 + int(missing.any())
         return cls(name, template(native), values, missing, origin, mean, width)
+
+    def check_stored(self):
+        ok = self.values.dtype == float and self.missing.dtype == bool
+        ok = ok and self.values.ndim == 1 and self.values.shape == self.missing.shape
+        ok = ok and np.isfinite(self.values).all() and np.isfinite(self.mean)
+        ok = ok and self.width in (1, 2)
+        instant = isinstance(self.origin, np.datetime64 | np.timedelta64)
+        ok = ok and (instant or self.origin == 0)
+        require(ok, f"column {self.name!r} is not one of finite numbers.")
 
     def __len__(self):
         return len(self.values)
@@ -235,6 +293,7 @@ class Numbers:
         return means.clip(low, high)
 
 
+@stored(name=object, native=object, codes=np.ndarray, missing=np.ndarray, width=int)
 @dataclass
 class Categories:
     """A column of categories, of which a missing one is one more."""
@@ -256,6 +315,19 @@ class Categories:
             ) from error
         width = min(int(codes.max()) + 1, MAX_LEVELS)
         return cls(name, native, codes, is_missing(native), width)
+
+    def stored_state(self):
+        """Without the labels of rows, which no result has."""
+        plain = not hasattr(self.native, "iloc")
+        native = self.native if plain else self.native.reset_index(drop=True)
+        return vars(self) | {"native": native}
+
+    def check_stored(self):
+        n = len(self.native)
+        ok = self.codes.shape == self.missing.shape == (n,)
+        ok = ok and self.codes.dtype.kind == "i" and self.missing.dtype == bool
+        ok = ok and (self.codes >= 0).all() and 0 < self.width <= MAX_LEVELS
+        require(ok, f"column {self.name!r} is not one of categories.")
 
     def __len__(self):
         return len(self.codes)

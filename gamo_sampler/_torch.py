@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, gen_batches
 
 from ._lazy import ReadAhead
+from ._stored import require, stored
 
 MAX_RESIDENT_ROWS = 2**17
 MAX_RESIDENT_VALUES = 2**28
@@ -82,30 +83,71 @@ def workspace():
         yield
 
 
+class ProcessRNG:
+    """torch's process-wide random states; those that it found are put aside."""
+
+    def __init__(self):
+        self.aside = self.state()
+
+    def state(self):
+        mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+        cuda = torch.cuda.get_rng_state_all()
+        return {"cpu": torch.get_rng_state(), "cuda": cuda, "mps": mps}
+
+    def restore(self, state):
+        torch.set_rng_state(state["cpu"])
+        # On another machine there may be more or fewer devices.
+        for i, own in enumerate(state["cuda"][: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(own, i)
+        if state["mps"] is not None and torch.backends.mps.is_available():
+            torch.mps.set_rng_state(state["mps"])
+
+    @contextmanager
+    def outside(self):
+        """Those put aside, for a block."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self):
+        aside, self.aside = self.aside, self.state()
+        self.restore(aside)
+
+
 @contextmanager
 def process_rng(rng):
     """Seed torch's process-wide RNG from `rng` for a block, and put it back after.
+
+    Gives a `ProcessRNG`, which is for that block alone.
 
     Only networks made by users draw from it, and as all threads share it, one
     fit at a time does. Must not be entered inside a generator function.
     """
     seed = int(torch.randint(2**31 - 1, (), generator=rng))
-    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
-    with _process_rng, torch.random.fork_rng(range(torch.cuda.device_count())):
+    with _process_rng:
+        own = ProcessRNG()
         torch.manual_seed(seed)
         try:
-            yield
+            yield own
         finally:
-            if mps is not None:
-                torch.mps.set_rng_state(mps)
+            own.restore(own.aside)
 
 
+@stored(center=np.ndarray | np.float64, scale=np.ndarray | np.float64)
 @dataclass
 class Scaling:
     """x -> (x - center) / scale, per column or with one scale for all pixels."""
 
     center: np.ndarray
     scale: np.ndarray
+
+    def check_stored(self):
+        both = [np.asarray(part) for part in (self.center, self.scale)]
+        ok = all(part.dtype.kind == "f" and np.isfinite(part).all() for part in both)
+        ok = ok and both[0].shape == both[1].shape and (both[1] > 0).all()
+        require(ok, "the scaling is not by finite numbers above 0.")
 
     @classmethod
     def of_rows(cls, X):

@@ -1,5 +1,6 @@
 """Warnings that point at the user's line, however deep they come from."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -8,7 +9,8 @@ import imblearn
 import sklearn
 
 LIBRARIES = tuple(
-    str(Path(file).parent) for file in (__file__, sklearn.__file__, imblearn.__file__)
+    f"{Path(file).parent}{os.sep}"  # not another folder whose name begins like it
+    for file in (__file__, sklearn.__file__, imblearn.__file__)
 )
 
 

@@ -8,6 +8,9 @@ from imblearn.metrics import geometric_mean_score
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import check_scoring, log_loss
 from sklearn.utils import compute_class_weight
+from torch.nn.utils import get_total_norm
+
+from .exceptions import NotFiniteError
 
 # Who is at fault where a value is the first that is not finite: its inputs were.
 PLAYERS = {
@@ -20,10 +23,6 @@ PLAYERS = {
     "g_m": "classifier",
     "g_d": "discriminator",
 }
-
-
-class NotFiniteError(ValueError):
-    """A player's losses, weights or outputs are not finite."""
 
 
 def check_losses(losses, failed, epoch):
@@ -40,10 +39,16 @@ def check_losses(losses, failed, epoch):
 def check_weights(networks, epoch):
     """The same for the weights, which the last step changed after the last loss."""
     finite = {
-        player: all(torch.isfinite(p).all() for p in network.parameters())
+        player: bool(_largest(network).isfinite())
         for player, network in networks.items()
     }
     check_finite(finite, epoch, "weights")
+
+
+def _largest(network):
+    """Of all weights that learn, the greatest magnitude: not finite if one is not."""
+    learn = [p.detach() for p in network.parameters() if p.requires_grad]
+    return get_total_norm(learn, torch.inf)
 
 
 def check_finite(finite, epoch, what="outputs"):
@@ -123,10 +128,17 @@ class Watcher:
         self.patience = patience
         self.best_score = -np.inf
         self.best_epoch = 0
+        self.best = None
 
-    def scores(self):
+    def scores(self, epoch):
         """The validation score, and GM over the held-out classes beside it."""
-        score = float(self.scorer(self.current, self.X, self.y, **self.of_scorer))
+        finite = np.isfinite(self.current.predict_proba(self.X)).all()
+        check_finite({"classifier": finite}, epoch)
+        score = self.scorer(self.current, self.X, self.y, **self.of_scorer)
+        try:
+            score = float(score)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"scoring must give a number, got {score!r}.") from error
         if np.isnan(score):
             raise ValueError(
                 "scoring gives nan on the held-out rows; choose a score that is "
@@ -138,6 +150,15 @@ class Watcher:
         )
         return {"validation_score": score, "validation_gm": float(gm)}
 
+    def found(self):
+        """By label, the numbers of rows held out, and of those that M finds."""
+        hits = self.current.predict(self.X) == self.y
+        return {
+            label: (int(own.sum()), int(hits[own].sum()))
+            for label in np.unique(self.y)
+            for own in [self.y == label]
+        }
+
     def __call__(self, training):
         """Whether the score has not risen for `patience` epochs."""
         record = training.history[-1]
@@ -145,4 +166,14 @@ class Watcher:
             self.best_score = record["validation_score"]
             self.best_epoch = record["epoch"]
             self.best = training.weights()
-        return record["epoch"] - self.best_epoch >= self.patience
+        return self.has_waited(record["epoch"])
+
+    def has_waited(self, epoch):
+        return epoch - self.best_epoch >= self.patience
+
+    def state(self):
+        names = ("best_score", "best_epoch", "best")
+        return {name: getattr(self, name) for name in names}
+
+    def restore(self, state):
+        vars(self).update(state)

@@ -6,8 +6,9 @@ Usage: torchrun --nproc-per-node 2 -m tests.shared_fits FOLDER
 import json
 import os
 import sys
-from contextlib import chdir
+from contextlib import chdir, redirect_stdout
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -191,8 +192,16 @@ def what_else(rank):
         "weights": refusal(classifier, X, y, 1 + rank * y),
         "seed": refusal(clone(classifier).set_params(random_state=rank), X, y),
         "failure": refusal(failing, X, y),
+        "further": further_fits(),
         "fresh": fresh.predict_proba(X).tolist(),
     }
+    found["ends"] = [
+        (model.n_iter_, model.n_rounds_)
+        for model in (
+            ended(callbacks=[lambda view: rank == 1 and view.epoch == 2]),
+            ended(max_time=[None, 1e-9][rank]),
+        )
+    ]
     for name, values in DIFFERENT.items():
         own = clone(classifier).set_params(**{name: values[rank]})
         found[name] = refusal(own, X, y)
@@ -200,6 +209,20 @@ def what_else(rank):
         with parallel_config("threading", n_jobs=n_jobs):
             found[f"search of {n_jobs}"] = cross_validated()
     return found | {"group": dist.is_initialized()}
+
+
+def further_fits():
+    """Probabilities after fits that go on from others."""
+    X, y = table()
+    model = GAMOClassifier(max_iter=2, warm_start=True, **SMALL).fit(X, y).fit(X, y)
+    model.partial_fit(X[::2], y[::2]).partial_fit(X[1::2], y[1::2])
+    return model.predict_proba(X).tolist()
+
+
+def ended(**parameters):
+    """A fit of five epochs that something ends in one process."""
+    model = GAMOClassifier(max_iter=5, rounds_per_epoch=3, **SMALL)
+    return model.set_params(**parameters).fit(*table())
 
 
 def cross_validated():
@@ -221,6 +244,16 @@ def pictures():
     game = GAMOClassifier(feature_extractor="conv", max_rounds=4, **SMALL)
     settings = {"max_rounds": 4, "random_state": 0, "device": "cpu"}
     return GAMO2Pix(game, **settings).fit_resample(X / 16, y)[0]
+
+
+def gone_on_with(path):
+    """A fit in two parts, and what the second one prints."""
+    estimator, data = FITS["images"]
+    fit = clone(estimator).set_params(checkpoint=path)
+    outcome(clone(fit).set_params(max_iter=1), data)
+    with redirect_stdout(StringIO()) as out:
+        found = outcome(fit.set_params(resume=True, verbose=2), data)
+    return found, out.getvalue()
 
 
 def lonely_refusal():
@@ -246,6 +279,8 @@ def main(folder):
         np.savez(folder / f"{name}.{rank}.npz", **outcome(estimator, data))
     found = what_else(rank)
     np.save(folder / f"pictures.{rank}.npy", pictures())
+    gone_on, found["printed"] = gone_on_with(folder / "training")
+    np.savez(folder / f"gone_on.{rank}.npz", **gone_on)
     dist.init_process_group("gloo")
     np.savez(folder / f"own.{rank}.npz", **outcome(*FITS["sampler"]))
     found["own group"] = dist.is_initialized()

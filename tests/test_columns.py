@@ -1,6 +1,7 @@
 """Single columns: values as floats and back, categories, what is missing."""
 
 import datetime
+import re
 
 import numpy as np
 import pandas as pd
@@ -318,7 +319,6 @@ def test_none_chosen(frame):
         ([1, 9], "9"),
         ([-1], "-1"),
         ([1.0, 5.0], "1.0, 5.0"),
-        ([True, False], "True, False"),
     ],
     ids=str,
 )
@@ -328,6 +328,15 @@ def test_other_choices_are_refused(frame, chosen, wrong):
     )
     with pytest.raises(ValueError, match=message):
         categorical_mask(frame, chosen)
+
+
+@pytest.mark.parametrize("chosen", [[True, False], [[0, 1]], [[0], 1], 3], ids=str)
+@pytest.mark.parametrize("names", [range(9), list("abcdefghi")])
+def test_masks_of_another_length_and_lists_in_lists_are_refused(frame, names, chosen):
+    """True is no name of column 1."""
+    message = re.escape(f"or a mask of all 9 columns, got {chosen!r}.")
+    with pytest.raises(ValueError, match=message):
+        categorical_mask(frame.set_axis(names, axis=1), chosen)
 
 
 # Tables -------------------------------------------------------------------
@@ -386,7 +395,7 @@ LARGE = [2**53 + 1, 0, 3]
 )
 def test_identifiers_are_named(X, names):
     with pytest.warns(UserWarning, match=f"{names} have integers above 2\\^53") as seen:
-        warn_of_identifiers(X, stacklevel=2)
+        warn_of_identifiers(X)
     assert len(seen) == 1
     assert seen[0].filename == __file__
 
@@ -413,6 +422,11 @@ def test_identifiers_as_categories_pass():
 def test_values_that_are_no_numbers():
     with pytest.raises(ValueError, match=r"'x' has values that are no numbers .*'a'"):
         as_floats(pd.Series(["1", "a"], dtype=object), "x")
+    for column in (pd.Series(["a", None]), pl.Series(["a", None])):  # one missing
+        with pytest.raises(ValueError, match=r"'x' has values that are no .*'a'"):
+            as_floats(column, "x")
+    values, _ = as_floats(pl.Series(["1", None]), "x")
+    assert_array_equal(values, [1, np.nan])
     with pytest.raises(TypeError, match="'x' has values that are no numbers"):
         as_floats(pd.Series([1, {}], dtype=object), "x")
     with pytest.raises(ValueError, match="infinity in column 'x'"):

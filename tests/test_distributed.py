@@ -26,6 +26,7 @@ from .shared_fits import (
     FITS,
     SMALL,
     cross_validated,
+    further_fits,
     outcome,
     pictures,
     refusal,
@@ -83,6 +84,16 @@ def test_the_fits_tell_learned_from_unlearned():
 def test_early_stopping_stops_both_before_the_end(folder):
     epochs = np.load(folder / "stopped.0.npz")["history.epoch"]
     assert len(epochs) < FITS["stopped"][0].max_iter
+
+
+def test_both_go_on_from_the_file_of_the_first(folder, what_else):
+    for rank, found in enumerate(what_else):
+        assert "training: 1\n" in found["printed"]
+        unbroken, gone_on = (
+            np.load(folder / f"{name}.{rank}.npz") for name in ("images", "gone_on")
+        )
+        for key, value in unbroken.items():
+            np.testing.assert_array_equal(gone_on[key], value, err_msg=key)
 
 
 def test_a_group_of_the_user_s_own_is_used_and_left(folder, what_else):
@@ -163,10 +174,23 @@ def test_networks_with_batch_statistics_are_refused_by_name(what_else):
         )
 
 
+@pytest.mark.filterwarnings("ignore:.* Going back to the end of epoch 0")
 def test_a_fit_that_fails_fails_in_all_as_in_one(what_else):
     one = refusal(clone(FITS["hull"][0]).set_params(learning_rate=1e30), *table())
     assert one.startswith("Training failed in epoch 1: the classifier was the first")
     assert [found["failure"] for found in what_else] == [one, one]
+
+
+def test_fits_that_go_on_are_shared(what_else):
+    alone = further_fits()
+    for found in what_else:
+        np.testing.assert_allclose(found["further"], alone, rtol=1e-3, atol=1e-5)
+    assert what_else[0]["further"] == what_else[1]["further"]
+
+
+def test_what_ends_one_process_ends_all_after_the_epoch(what_else):
+    for found in what_else:
+        assert found["ends"] == [[2, 6], [1, 3]]
 
 
 def test_fits_of_a_search_are_shared_but_not_those_of_a_parallel_one(what_else):

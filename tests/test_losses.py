@@ -14,10 +14,12 @@ from gamo_sampler._losses import (
     complement,
     cross_entropy,
     discriminator_loss,
+    divergence,
     least_squares,
     log,
     log_loss,
     realism_loss,
+    reconstruction_loss,
     squared,
 )
 
@@ -258,3 +260,19 @@ def test_log_loss_is_categorical_for_m_and_binary_for_d():
     loss = discriminator_loss(log_loss, d, torch.tensor([0.9]))
     p = 1 / (1 + np.exp(-0.7))
     assert loss.item() == pytest.approx(-0.9 * np.log(p) - 0.1 * np.log(1 - p))
+
+
+def test_reconstruction_is_the_sum_of_squared_differences():
+    images = torch.tensor([[1.0, 2.0, 4.0], [0.0, 0.0, 0.5]])
+    x = torch.tensor([[1.0, 4.0, 1.0], [0.0, 0.0, 0.0]])
+    torch.testing.assert_close(
+        reconstruction_loss(images, x), torch.tensor([13.0, 0.25])
+    )
+
+
+def test_divergence_is_that_of_a_gaussian_from_the_standard_one():
+    mean = torch.tensor([[0.5, -1.0], [0.0, 0.0]])
+    variance = torch.tensor([[4.0, 1.0], [1.0, 1.0]])
+    # (.25 + 4 - 1 - log 4) / 2 for the first value, 1 / 2 for the second one.
+    expected = torch.tensor([(3.25 - math.log(4)) / 2 + 0.5, 0.0])
+    torch.testing.assert_close(divergence(mean, variance.log()), expected)

@@ -306,7 +306,7 @@ def test_leakage_between_folds_and_groups():
         ({"folds": [([0], [1])], "groups": [0, 0, 1, 1]}, "either folds or groups"),
         ({"folds": iter([])}, "an iterator that was used up"),
         ({"folds": [([0], [4])]}, r"from 0 to 3, .* got \[4\]"),
-        ({"groups": [0, 1]}, r"inconsistent numbers of samples: \[2, 4\]"),
+        ({"groups": [0, 1]}, r"groups must have shape \(4,\), .* got shape \(2,\)"),
     ],
 )
 def test_check_leakage_says_what_it_takes(arguments, message):

@@ -519,6 +519,31 @@ def test_sparse_in_and_out(kind, dtype):
     assert type(new) is kind
 
 
+def test_sparse_rows_stay_within_their_sources_to_the_last_bit():
+    """Weights that sum to 1 but for their last bits, on one row and on two."""
+    X = np.array([[0.1, 0.0, -0.3], [0.1, 0.7, 0.0]])
+    table = SparseTable(sparse.csr_array(X), sparse.csr_array((0, 3)))
+    for total in (1 - 2**-53, 1.0, 1 + 2**-52):
+        weights = sparse.csr_array([[total, 0], [total / 3, total * 2 / 3]])
+        copy, between = table.mixed(weights, "vote", None).toarray()
+        assert_array_equal(copy, X[0])
+        assert between[0] == 0.1
+        assert 0 < between[1] < 0.7
+        assert -0.3 < between[2] < 0
+
+
+def test_extremes_of_sparse_rows_count_what_is_not_stored():
+    X = sparse.csr_array(
+        ([2.0, 3.0, -1.0, 5.0], [0, 1, 1, 1], [0, 2, 3, 4]), shape=(3, 3)
+    )
+    weights = sparse.csr_array([[0.5, 0.5, 0], [0, 0.5, 0.5], [1.0, 0, 0], [0, 0, 1.0]])
+    low, high = SparseTable(X, None)._extremes(weights)
+    assert_array_equal(low.toarray(), [[0, -1, 0], [0, -1, 0], [2, 3, 0], [0, 5, 0]])
+    assert_array_equal(high.toarray(), [[2, 3, 0], [0, 5, 0], [2, 3, 0], [0, 5, 0]])
+    nothing = SparseTable(sparse.csr_array((3, 3)), None)._extremes(weights)
+    assert [extreme.nnz for extreme in nothing] == [0, 0]
+
+
 def test_sparse_blocks_and_dense_ones_are_the_same():
     dense = with_zeros()
     _, of_dense, _ = fitted(dense)
@@ -667,7 +692,7 @@ def test_the_tag_allows_what_is_passed_on():
     [
         ({"categorical_features": ["str", "x"]}, r"has \['x'\]"),
         ({"categorical_features": [0.5]}, r"has \[0.5\]"),
-        ({"categorical_features": [True]}, r"has \[True\]"),
+        ({"categorical_features": [True]}, r"a mask of all 2 columns, got \[True\]"),
         ({"categorical_features": [7]}, r"has \[7\]"),
         ({"categorical_features": "str"}, "must be a str among {'auto'}"),
         ({"categorical_features": ["float"]}, "'str' has values that are no numbers"),

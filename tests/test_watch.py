@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from imblearn.metrics import geometric_mean_score
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import log_loss
+from sklearn.metrics import (
+    check_scoring,
+    cohen_kappa_score,
+    log_loss,
+    make_scorer,
+    roc_auc_score,
+)
 
 from gamo_sampler import GAMOClassifier
 from gamo_sampler._game import Game
@@ -64,6 +71,87 @@ def test_early_stopping_stops_and_restores_the_best_weights(table, scoring):
     # A run of just the best epoch's length ends with the same weights.
     again = GAMOClassifier(**model.get_params()).set_params(max_iter=best).fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
+
+
+def held_out(y, fraction=0.3):
+    """Positions of the rows that a fit with random_state=0 holds out."""
+    random_state = np.random.RandomState(0)
+    random_state.randint(2**31 - 1)  # the seed of the draws comes first
+    return hold_out(y, fraction, random_state)
+
+
+def of_probabilities(y_true, y_score):
+    return y_score[np.arange(len(y_true)), y_true].mean()
+
+
+MANY_CLASSES = [
+    "accuracy",
+    "f1_macro",
+    "roc_auc_ovr",
+    "roc_auc_ovo_weighted",
+    "neg_log_loss",
+    "neg_brier_score",
+    "d2_log_loss_score",
+    "top_k_accuracy",
+    make_scorer(cohen_kappa_score),
+    make_scorer(of_probabilities, response_method="predict_proba"),
+    make_scorer(geometric_mean_score, average="macro"),
+]
+TWO_CLASSES = [
+    "roc_auc",
+    "average_precision",
+    "f1",
+    "precision",
+    make_scorer(roc_auc_score, response_method=("decision_function", "predict_proba")),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Precision is ill-defined")
+@pytest.mark.parametrize(
+    ("n_classes", "scoring"),
+    [(3, s) for s in MANY_CLASSES] + [(2, s) for s in TWO_CLASSES],
+    ids=str,
+)
+def test_scores_are_scikit_learn_s_on_the_rows_held_out(table, n_classes, scoring):
+    X, y = table
+    y = np.minimum(y, n_classes - 1)
+    model = GAMOClassifier(
+        early_stopping=True,
+        validation_fraction=0.3,
+        scoring=scoring,
+        max_iter=1,
+        random_state=0,
+    ).fit(X, y)
+    held = held_out(y)
+    expected = check_scoring(model, scoring)(model, X[held], y[held])
+    [record] = model.history_
+    assert record["validation_score"] == pytest.approx(expected, abs=1e-9)
+    gm = geometric_mean_score(y[held], model.predict(X[held]))
+    assert record["validation_gm"] == pytest.approx(gm)
+
+
+def test_a_scorer_of_margins_alone_is_refused(table):
+    scoring = make_scorer(roc_auc_score, response_method="decision_function")
+    model = GAMOClassifier(early_stopping=True, scoring=scoring, random_state=0)
+    with pytest.raises(AttributeError, match="decision_function"):
+        model.fit(*table)
+
+
+def test_rows_held_out_are_neither_learned_from_nor_mixed(table):
+    """Rows that are far away would show in the scaling, and in generated rows."""
+    X, y = table
+    held = held_out(y)
+    far = X.copy()
+    far[held] += 1e3 * np.abs(X).max(0)
+    parameters = {"early_stopping": True, "validation_fraction": 0.3, "max_iter": 2}
+    models = [
+        GAMOClassifier(**parameters, scoring=lambda *_: 0.0, random_state=0).fit(Z, y)
+        for Z in (X, far)
+    ]
+    one, two = (model.predict_proba(X) for model in models)
+    np.testing.assert_array_equal(one, two)
+    rows, _ = models[1].sample(200)
+    assert (rows <= X.max(0)).all()
 
 
 def test_scorer_sees_the_classifier_as_it_stands(table):
@@ -169,8 +257,8 @@ def test_one_bad_step_is_taken_back(table, player):
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert [record["epoch"] for record in model.history_] == [1, 2, 3, 4, 5]
-    losses = [v for record in model.history_ for v in record.values()]
-    assert np.isfinite(losses).all()
+    values = [np.hstack(list(record.values())) for record in model.history_]
+    assert np.isfinite(values).all()
 
 
 @slowed_down
@@ -285,9 +373,9 @@ def test_held_out_rows_do_not_change_the_weight_of_generated_rows(monkeypatch):
     seen = []
     epoch = Game.epoch
 
-    def spy(game, n_rounds):
+    def spy(game, *arguments):
         seen.append(game.generated_weight)
-        return epoch(game, n_rounds)
+        return epoch(game, *arguments)
 
     monkeypatch.setattr(Game, "epoch", spy)
     model = GAMOClassifier(max_iter=1, random_state=0)

@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import Interval
 
 from .._oversampler import NewRowsSampler
 from .._torch import private_random_state
+from .._typing import ImageShape, Seed, Strategy
 
 
 class AugmentationSampler(NewRowsSampler):
@@ -42,7 +43,7 @@ class AugmentationSampler(NewRowsSampler):
         Number of images that were made, per label.
     n_features_in_ : int
         Number of values of an image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
 
     See Also
@@ -76,13 +77,13 @@ class AugmentationSampler(NewRowsSampler):
     def __init__(
         self,
         *,
-        image_shape=None,
-        max_shift=2,
-        max_angle=10.0,
-        horizontal_flip=False,
-        sampling_strategy="auto",
-        random_state=None,
-    ):
+        image_shape: ImageShape = None,
+        max_shift: int = 2,
+        max_angle: float = 10.0,
+        horizontal_flip: bool = False,
+        sampling_strategy: Strategy = "auto",
+        random_state: Seed = None,
+    ) -> None:
         super().__init__(sampling_strategy=sampling_strategy, image_shape=image_shape)
         self.max_shift = max_shift
         self.max_angle = max_angle

@@ -22,6 +22,7 @@ from .._torch import (
     upload,
     workspace,
 )
+from .._typing import Device, ImageShape, Seed, Sizes, Strategy
 from .._watch import check_weights
 from ._dcgan import conv_discriminator, conv_generator
 from ._training import CONSTRAINTS, epochs
@@ -82,7 +83,7 @@ class CGANSampler(NewRowsSampler):
         Number of rows that were generated, per label.
     n_features_in_ : int
         Number of features; of an image, all its values.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
     n_iter_ : int
         Number of epochs, where there was something to generate, like the next
@@ -133,22 +134,22 @@ class CGANSampler(NewRowsSampler):
     def __init__(
         self,
         *,
-        architecture="dense",
-        image_shape=None,
-        loss="cross_entropy",
-        latent_dim=100,
-        hidden_layer_sizes="auto",
-        max_iter=100,
-        max_rounds=1000,
-        batch_size=32,
-        learning_rate=1e-3,
-        beta_1=0.5,
-        beta_2=0.999,
-        epsilon=1e-7,
-        sampling_strategy="auto",
-        random_state=None,
-        device="auto",
-    ):
+        architecture: str = "dense",
+        image_shape: ImageShape = None,
+        loss: str = "cross_entropy",
+        latent_dim: int = 100,
+        hidden_layer_sizes: Sizes = "auto",
+        max_iter: int = 100,
+        max_rounds: int | None = 1000,
+        batch_size: int = 32,
+        learning_rate: float = 1e-3,
+        beta_1: float = 0.5,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        sampling_strategy: Strategy = "auto",
+        random_state: Seed = None,
+        device: Device = "auto",
+    ) -> None:
         super().__init__(sampling_strategy=sampling_strategy, image_shape=image_shape)
         self.architecture = architecture
         self.loss = loss
@@ -180,8 +181,8 @@ class CGANSampler(NewRowsSampler):
         images = self._image_shape is not None
         self.device_ = resolve_device(self.device)
         rng = run_generator(private_random_state(self.random_state))
-        codes = torch.eye(int(y.max()) + 1, dtype=torch.float32)
         with workspace():
+            codes = torch.eye(int(y.max()) + 1, dtype=torch.float32)
             self._make_networks(X.shape[1], len(codes), rng)
             scaling = (Scaling.of_images if images else Scaling.of_rows)(X)
             self._train(Rows(X, scaling, self.device_), codes[y], rng)

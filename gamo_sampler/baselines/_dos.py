@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from numbers import Integral
 from types import SimpleNamespace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from .._torch import (
     run_generator,
     workspace,
 )
+from .._typing import Array, Data, Device, ImageShape, Labels, Seed, Sizes
 from .._watch import check_weights
 from ._targets import Targets, micro_cluster_loss
 from ._training import CONSTRAINTS, epochs
@@ -96,7 +98,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
         The labels.
     n_features_in_ : int
         Number of features; of an image, all its values.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
     n_iter_ : int
         Number of epochs.
@@ -140,22 +142,22 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        n_neighbors=5,
-        n_targets="auto",
-        feature_extractor=None,
-        image_shape=None,
-        loss="least_squares",
-        hidden_layer_sizes="auto",
-        max_iter=100,
-        max_rounds=1000,
-        batch_size=32,
-        learning_rate=1e-3,
-        beta_1=0.5,
-        beta_2=0.999,
-        epsilon=1e-7,
-        random_state=None,
-        device="auto",
-    ):
+        n_neighbors: int = 5,
+        n_targets: int | str = "auto",
+        feature_extractor: Any = None,
+        image_shape: ImageShape = None,
+        loss: str = "least_squares",
+        hidden_layer_sizes: Sizes = "auto",
+        max_iter: int = 100,
+        max_rounds: int | None = 1000,
+        batch_size: int = 32,
+        learning_rate: float = 1e-3,
+        beta_1: float = 0.5,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        random_state: Seed = None,
+        device: Device = "auto",
+    ) -> None:
         self.n_neighbors = n_neighbors
         self.n_targets = n_targets
         self.feature_extractor = feature_extractor
@@ -173,7 +175,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
         self.device = device
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: Labels) -> Self:
         """Train the networks.
 
         Parameters
@@ -210,7 +212,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
     def __sklearn_is_fitted__(self):
         return getattr(self, "_is_trained", False)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Data) -> Array:
         """M's probabilities.
 
         Parameters
@@ -233,7 +235,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
                 blocks.append(self.classifier_(features))
         return torch.cat(blocks).double().softmax(1).numpy()
 
-    def predict(self, X):
+    def predict(self, X: Data) -> Array:
         """The most probable labels.
 
         Parameters

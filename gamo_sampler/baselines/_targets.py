@@ -96,7 +96,7 @@ def micro_cluster_loss(features, v, of):
     Parameters
     ----------
     features : Tensor of shape (b, d)
-        f of the rows.
+        Those of the rows, f(x).
     v : Tensor of shape (m, d)
         Targets, constants.
     of : Tensor of shape (m,)

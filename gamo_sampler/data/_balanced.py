@@ -1,6 +1,8 @@
 """BalancedDataset: minibatches with fresh generated rows, for torch's DataLoader."""
 
+from collections.abc import Iterator
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +15,13 @@ from sklearn.utils import (
 from sklearn.utils.validation import check_is_fitted
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .._base import BaseGAMO, rows_to_generate
+from .._base import BaseGAMO
 from .._gamo2pix import GAMO2Pix
 from .._images import as_read
 from .._lazy import ChunkedRows, check_rows, in_memory, is_lazy, lazy_rows
+from .._strategy import rows_to_generate
 from .._torch import private_random_state
+from .._typing import Data, Labels, Seed
 
 BATCHES_AT_ONCE = 16
 
@@ -90,7 +94,15 @@ class BalancedDataset(IterableDataset):
     True
     """
 
-    def __init__(self, estimator, X, y, *, batch_size=32, random_state=None):
+    def __init__(
+        self,
+        estimator: Any,
+        X: Data,
+        y: Labels,
+        *,
+        batch_size: int = 32,
+        random_state: Seed = None,
+    ) -> None:
         check_scalar(batch_size, "batch_size", Integral, min_val=1)
         _check_estimator(estimator)
         y = column_or_1d(in_memory(y))
@@ -104,11 +116,11 @@ class BalancedDataset(IterableDataset):
         self._seed = int(private_random_state(random_state).randint(2**31 - 1))
         self._n_passes = 0
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Minibatches in a pass."""
         return -(-(len(self._y) + int(self._wanted.sum())) // self.batch_size)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield (rows, class indices) tensors, float32 and int64."""
         worker = get_worker_info()
         first, step, drawn = 0, 1, 0

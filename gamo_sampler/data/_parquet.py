@@ -5,6 +5,7 @@ import shutil
 from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_scalar
@@ -12,9 +13,17 @@ from sklearn.utils import check_scalar
 from .._frames import fill
 from .._lazy import ChunkedRows
 from .._sampler import GAMOSampler
+from .._typing import StrPath
 
 
-def resample_parquet(source, target, *, label, sampler=None, chunk_size=65536):
+def resample_parquet(
+    source: StrPath,
+    target: StrPath,
+    *,
+    label: str,
+    sampler: GAMOSampler | None = None,
+    chunk_size: int = 65536,
+) -> dict[str, dict[Any, int]]:
     """Write a balanced copy of a Parquet dataset that need not fit in memory.
 
     The sampler trains on minibatches of the files. In memory are the labels, the rows

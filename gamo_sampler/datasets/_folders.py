@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
+from .._typing import Counts, Seed, StrPath
 from ._draw import draw
 
 SIDE = 64  # height and width of the images, in pixels
@@ -26,7 +28,14 @@ SUN397_CLASSES = 50
 SUN397_N_TEST = 20
 
 
-def load_celeba(root, *, size="small", counts=None, n_test=None, random_state=None):
+def load_celeba(
+    root: StrPath,
+    *,
+    size: Literal["small", "large"] = "small",
+    counts: Counts = None,
+    n_test: int | None = None,
+    random_state: Seed = None,
+) -> Bunch:
     """CelebA's faces in five classes of hair colour.
 
     The classes are blonde, black, bald, brown and gray. An image belongs to one of
@@ -93,7 +102,14 @@ def load_celeba(root, *, size="small", counts=None, n_test=None, random_state=No
     )
 
 
-def load_lsun(root, *, size="small", counts=None, n_test=None, random_state=None):
+def load_lsun(
+    root: StrPath,
+    *,
+    size: Literal["small", "large"] = "small",
+    counts: Counts = None,
+    n_test: int | None = None,
+    random_state: Seed = None,
+) -> Bunch:
     """Five of LSUN's scenes.
 
     The classes are classroom, church_outdoor, conference_room, dining_room and
@@ -160,7 +176,13 @@ def load_lsun(root, *, size="small", counts=None, n_test=None, random_state=None
     )
 
 
-def load_sun397(root, *, counts=None, n_test=None, random_state=None):
+def load_sun397(
+    root: StrPath,
+    *,
+    counts: Counts = None,
+    n_test: int | None = None,
+    random_state: Seed = None,
+) -> Bunch:
     """Fifty of SUN397's scenes, drawn at random, with the sizes they have.
 
     Only images that are drawn are read. The centre of 512 x 512 pixels, of a smaller
@@ -218,7 +240,9 @@ def load_sun397(root, *, counts=None, n_test=None, random_state=None):
     """
     rng = check_random_state(random_state)
     classes = _by_folder(Path(root))
-    n_classes = SUN397_CLASSES if np.ndim(counts) == 0 else len(counts)
+    n_classes = SUN397_CLASSES
+    if counts is not None and np.ndim(counts):
+        n_classes = len(counts)
     if len(classes) < n_classes:
         raise ValueError(
             f"{n_classes} classes are to be drawn, but root={str(root)!r} has "
@@ -242,8 +266,9 @@ def load_sun397(root, *, counts=None, n_test=None, random_state=None):
 
 
 def _published(sizes, size):
-    if size not in sizes:
-        raise ValueError(f"size must be one of {sorted(sizes)}, got {size!r}.")
+    names = sorted(sizes)
+    if size not in names:
+        raise ValueError(f"size must be one of {names}, got {size!r}.")
     return sizes[size]
 
 

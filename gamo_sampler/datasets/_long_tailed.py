@@ -1,12 +1,14 @@
 """MNIST, Fashion-MNIST, CIFAR-10 and SVHN with the published class sizes."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from scipy.io import loadmat
 from sklearn.datasets import fetch_openml, get_data_home
 from sklearn.utils import Bunch, check_random_state
 
+from .._typing import Counts, Seed, StrPath
 from ._draw import draw
 
 GREY_COUNTS = (4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40)
@@ -33,8 +35,13 @@ SPLITS = {
 
 
 def fetch_long_tailed(
-    name, *, counts=None, n_test=None, random_state=None, data_home=None
-):
+    name: Literal["mnist", "fashion_mnist", "cifar10", "svhn"],
+    *,
+    counts: Counts | Literal["all"] = None,
+    n_test: int | None = None,
+    random_state: Seed = None,
+    data_home: StrPath | None = None,
+) -> Bunch:
     """Images of ten classes whose sizes have a long tail.
 
     The training rows are drawn without replacement from the official training rows,
@@ -95,8 +102,9 @@ def fetch_long_tailed(
     >>> data.X_train.shape, data.X_test.shape  # doctest: +SKIP
     ((9000, 28, 28), (1000, 28, 28))
     """
-    if name not in COUNTS:
-        raise ValueError(f"name must be one of {sorted(COUNTS)}, got {name!r}.")
+    names = sorted(COUNTS)
+    if name not in names:
+        raise ValueError(f"name must be one of {names}, got {name!r}.")
     rng = check_random_state(random_state)
     X_train, y_train, X_test, y_test = _official(name, data_home)
     if isinstance(counts, str) and counts == "all":

@@ -1,18 +1,20 @@
 """Distances between the distributions of real and generated rows."""
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 from scipy.linalg import svdvals
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.utils import gen_batches
 
+from .._typing import Data
 from ._space import as_features
 
 BLOCK = 1024  # rows and columns of the kernel that are held at once
 
 
-def frechet_distance(real, generated, features=None):
+def frechet_distance(real: Data, generated: Data, features: Any = None) -> float:
     r"""Squared Frechet distance between Gaussians fitted to real and generated rows.
 
     With the means m and the covariances S of the features of both,
@@ -86,7 +88,7 @@ def _covariance_factor(rows):
     return np.linalg.qr(centred, mode="r")
 
 
-def kernel_distance(real, generated, features=None):
+def kernel_distance(real: Data, generated: Data, features: Any = None) -> float:
     r"""Unbiased squared maximum mean discrepancy with a cubic kernel.
 
     With :math:`k(x, y) = (x^T y / d + 1)^3` for d features, n real rows x and m

@@ -1,15 +1,19 @@
 """Measures that ask which rows are near which."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.utils import check_scalar
 
+from .._typing import Array, Data
 from ._space import as_features
 
 
-def precision_recall(real, generated, features=None, *, n_neighbors=5):
+def precision_recall(
+    real: Data, generated: Data, features: Any = None, *, n_neighbors: int = 5
+) -> tuple[float, float]:
     r"""Shares of believable generated rows, and of real rows that could be generated.
 
     A set of rows A stands for the region :math:`\bigcup_{a \in A} B(a)`, where the
@@ -27,7 +31,7 @@ def precision_recall(real, generated, features=None, *, n_neighbors=5):
         an object with `extract_features`, as :class:`GAMOClassifier`, or `transform`.
         None compares the rows as they are.
     n_neighbors : int, default=5
-        k, which sets the size of the balls. A row is no neighbour of itself.
+        The k that sets the size of the balls. A row is no neighbour of itself.
 
     Returns
     -------
@@ -64,7 +68,9 @@ def precision_recall(real, generated, features=None, *, n_neighbors=5):
     return precision, _share_in_region(real, generated, "generated", n_neighbors)
 
 
-def coverage(real, generated, features=None, *, n_neighbors=5):
+def coverage(
+    real: Data, generated: Data, features: Any = None, *, n_neighbors: int = 5
+) -> float:
     """Share of real rows with a generated row among their neighbourhood.
 
     The neighbourhood of a real row is the closed ball that reaches to its k-th nearest
@@ -80,7 +86,7 @@ def coverage(real, generated, features=None, *, n_neighbors=5):
         an object with `extract_features`, as :class:`GAMOClassifier`, or `transform`.
         None compares the rows as they are.
     n_neighbors : int, default=5
-        k, which sets the size of the balls. A row is no neighbour of itself.
+        The k that sets the size of the balls. A row is no neighbour of itself.
 
     Returns
     -------
@@ -116,7 +122,7 @@ def coverage(real, generated, features=None, *, n_neighbors=5):
     return float(np.mean(_squared_distance(real, generated) <= radii))
 
 
-def nearest_real_distance(real, generated, features=None):
+def nearest_real_distance(real: Data, generated: Data, features: Any = None) -> Array:
     """Euclidean distance of each generated row to the nearest real one.
 
     Parameters

@@ -1,0 +1,91 @@
+"""What a fit goes on from: the weights, scaling and draws of the one before it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ._torch import Scaling
+
+
+@dataclass
+class Past:
+    """Nothing, by default: a fit of its own, as long as `max_iter` says."""
+
+    classes: np.ndarray | None = None
+    image_shape: tuple | None = None
+    scaling: Scaling | None = None
+    random_state: np.random.RandomState | None = None
+    networks: dict = field(default_factory=dict)  # by parameter name
+    players: dict = field(default_factory=dict)  # what of their states `kept` keeps
+    history: list = field(default_factory=list)
+    n_rounds: int = 0
+    n_epochs: int | None = None  # that are to follow; None: by the parameters
+
+    def check_classes(self, classes):
+        """Refuse a fit to other classes."""
+        if self.classes is not None and not np.array_equal(self.classes, classes):
+            raise ValueError(
+                f"y has the classes {classes.tolist()}, but with warm_start=True they "
+                f"have to be those of the fit before, {self.classes.tolist()}."
+            )
+
+    def check_images(self, image_shape):
+        """Refuse rows that are images of another shape."""
+        if self.scaling is not None and self.image_shape != image_shape:
+            raise ValueError(
+                f"X has image_shape={image_shape}, but the fit before had "
+                f"{self.image_shape}, from which this one goes on."
+            )
+
+    def load(self, networks):
+        """Give new networks, by parameter name, the weights of those before."""
+        for name, network in networks.items():
+            before = self.networks.get(name)
+            if network is not None and before is not None:
+                _load(network, before, name)
+
+    def restore(self, game):
+        """The players' optimisers, and M's average, as they were left."""
+        for letter, player in game.players().items():
+            new = player.state()
+            state = new | self.players.get(letter, {})
+            if "optimizer" in state:
+                # The step sizes are those that are asked for now.
+                groups = new["optimizer"]["param_groups"]
+                state["optimizer"] = state["optimizer"] | {"param_groups": groups}
+            player.restore(state)
+
+
+FRESH = Past()
+
+
+def kept(game):
+    """Of the players' states what their networks at rest do not hold, on the CPU."""
+    return {
+        letter: {
+            part: _on_cpu(state)
+            for part, state in player.state().items()
+            if part == "optimizer" or player.average
+        }
+        for letter, player in game.players().items()
+    }
+
+
+def _on_cpu(state):
+    if isinstance(state, dict):
+        return {key: _on_cpu(value) for key, value in state.items()}
+    return state.detach().cpu().clone() if isinstance(state, torch.Tensor) else state
+
+
+def _load(network, before, name):
+    try:
+        network.load_state_dict(before.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            f"The {name} of the fit before cannot go on: for these parameters and rows "
+            "it has other weights. With neighborhood=None the generator has an output "
+            "per row of the classes that are generated, whose sizes have to stay then. "
+            "Take another neighborhood, or start anew: fit with warm_start=False. "
+            f"({error})"
+        ) from error
