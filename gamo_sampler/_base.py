@@ -42,6 +42,7 @@ from ._memory import (
     FLOAT,
     batch_part,
     check_memory,
+    check_training,
     dense_values,
     device_memory,
     in_blocks,
@@ -319,8 +320,9 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         rng = run_generator(random_state)
         given["checkpoint"] = checkpoint.found and checkpoint.found[0]
         group.check_same(X, rng, **given)
-        sizes = np.bincount(y)[[targets.get(i, 0) > 0 for i in self.classes_]]
-        check_memory("Training", self._parts_of_fit(X, sizes.tolist()), self.device_)
+        sizes = np.bincount(y, minlength=len(self.classes_))
+        sizes = sizes[[targets.get(i, 0) > 0 for i in self.classes_]]
+        check_training(*self._parts_of_fit(X, sizes.tolist()), self.device_)
         with workspace(), self._users_rng(rng) as users_rng:
             train, held_out = slice(None), None
             if self.early_stopping and len(self.classes_) > 1:
@@ -355,7 +357,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
             self.n_rounds_ = past.n_rounds + training.n_played
             self._keep(game, X_train)
             # Only who learns batch by batch has to go on with the same steps.
-            self._players = kept(game) if past.n_epochs else {}
+            self._players = past.players | kept(game) if past.n_epochs else {}
             self._members = np.arange(len(y))[train][game.members.numpy()]
             self._n_samples = len(y)
         self._random_state = random_state
@@ -409,6 +411,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         w = sample_weight
         if w is not None:
             w = torch.tensor(w / w.mean(), dtype=torch.float64)
+        weight_of_class = class_weights(self.class_weight, self.classes_, y, w)
         networks = make_networks(
             self,
             X.shape[1],
@@ -447,9 +450,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
             deception=DECEPTIONS[self.generator_target],
             schedule=SCHEDULES[self.schedule],
             generated_weight=weights.get(self.generated_weight, self.generated_weight),
-            class_weight=class_weights(self.class_weight, self.classes_, y, w).to(
-                self.device_
-            ),
+            class_weight=weight_of_class.to(self.device_),
             sample_weight=None if w is None else w.float().to(self.device_),
             margin=margin(self.logit_adjustment, n_classes, y, w).to(self.device_),
             mixup=self.mixup,
@@ -552,8 +553,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         checkpoint = Checkpoint(
             self.checkpoint, self.checkpoint_interval, digests(X, given)
         )
-        if self.resume:
-            checkpoint.read()
+        checkpoint.read(self.resume)
         return checkpoint
 
     def _n_rounds(self, per_epoch, n_epochs):
@@ -567,12 +567,15 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         return 1000 if self.max_rounds == "auto" else self.max_rounds
 
     def _parts_of_fit(self, X, sizes):
-        """What follows from the numbers of rows, of all and of each generated class."""
+        """What follows from the numbers of rows, of all and of each generated class.
+
+        On the host, and on the device.
+        """
         (n, d), n_pool = X.shape, sum(sizes)
-        parts = [rows_part(n, X.size if is_resident(X) else 0)]
+        host, device = [rows_part(n, X.size if is_resident(X) else 0)], []
         if sizes and self.feature_extractor is None:
             block, itemsize = d * min(n, block_size(d)), np.dtype(X.dtype).itemsize
-            parts.append(pool_part(n_pool * d, itemsize, block))
+            host.append(pool_part(n_pool * d, itemsize, block))
         hidden = hidden_sizes(self.hidden_layer_sizes, d)
         values = 0
         if sizes and self.generator == "convex":
@@ -581,8 +584,8 @@ class BaseGAMO(SaveMixin, BaseEstimator):
             values += dense_values(max(hidden[-1] // 2, 1), n_pool)
             # Of one class: weights, their gradient and that of the softmax.
             rows = -(-min(self.batch_size, n) // len(sizes))
-            parts.append(batch_part(3 * FLOAT * rows * n_pool))
-        return [*parts, networks_part(values)]
+            device.append(batch_part(3 * FLOAT * rows * n_pool))
+        return host, [*device, networks_part(values)]
 
     def _parts_of_game(self, game):
         """What playing it will add to a game that is set up."""
@@ -967,3 +970,5 @@ def _at(values, index):
 def _check_count(n):
     if not isinstance(n, Integral) or n < 1:
         raise ValueError(f"n must be a positive integer, or a dict of them, got {n!r}.")
+    if n >= 2**63:
+        raise MemoryError(f"n={n} rows are more than any memory holds; ask for fewer.")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from sklearn.utils import gen_batches
 
-from ._persistence import read_file, write_file
+from ._persistence import OtherFileError, read_file, write_file
 from ._torch import block_size
 from ._version import __version__
 from ._warn import warn
@@ -70,16 +70,29 @@ class Checkpoint:
         self.found = None  # header and tensors of the file to go on from
         self.whole = None  # the last state after, or before, whole epochs
 
-    def read(self):
-        """Look for a training of the same data and parameters to go on from."""
+    def read(self, resume):
+        """Look for a training of the same data and parameters to go on from.
+
+        A file that is no checkpoint is not to be replaced, whether it goes on or not.
+        """
         try:
             header, tensors = read_file(self.path, KIND)
         except FileNotFoundError:
             return
+        except OtherFileError as error:
+            raise ValueError(
+                f"{error} As a checkpoint it would be replaced: take another name, or "
+                "delete it."
+            ) from error
         except ValueError as error:
-            warn(f"{error} Training starts afresh, and the file will be replaced.")
+            if resume:
+                warn(f"{error} Training starts afresh, and the file will be replaced.")
             return
-        if self.fits("run", header):
+        if not resume:
+            return
+        if not all(name in header for name in ("run", "networks", "states")):
+            warn(f"{self.path} lacks parts of a checkpoint. Training starts afresh.")
+        elif self.fits("run", header):
             self.found = header, tensors
 
     def fits(self, part, header):
@@ -93,7 +106,7 @@ class Checkpoint:
     def warn_of(self, names):
         warn(
             f"{self.path} is of a fit with another {', '.join(names)}. Training starts "
-            "afresh, and the file will be replaced."
+            "afresh, and the file will be replaced. Each fit needs a file of its own."
         )
 
     def seed(self, random_state, group):

@@ -63,6 +63,8 @@ def check_path(path):
             f"path must end in one of {', '.join(WRITERS)}, which tells the format, "
             f"got {str(path)!r}."
         )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"path={str(path)!r} is in a folder that is not there.")
     if path.suffix == ".onnx":
         _check_onnx()
     return path, WRITERS[path.suffix]
@@ -70,16 +72,17 @@ def check_path(path):
 
 def exported(served, shape, dtype):
     """The program of rows (n, *shape), for any n."""
-    rows = torch.from_numpy(np.zeros((2, *shape), dtype.newbyteorder("=")))
     n = torch.export.Dim("n", min=1)
     with workspace(), _quiet():
         try:
+            rows = torch.from_numpy(np.zeros((2, *shape), dtype.newbyteorder("=")))
             return torch.export.export(
                 served.eval(), (rows,), dynamic_shapes={"X": {0: n}}
             )
         except Exception as error:
             raise ValueError(
-                f"torch.export cannot follow the classifier's networks: {error}"
+                f"torch.export cannot follow the classifier's networks, or rows of "
+                f"{dtype}: {error}"
             ) from error
 
 

@@ -1,6 +1,5 @@
 """Who follows a training: called with it after each epoch, True ends it."""
 
-import copy
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,7 +53,7 @@ def line(record):
 
 @dataclass(frozen=True)
 class EpochView:
-    """What a callback sees of an epoch. Nothing in it leads back to the training.
+    """What a callback sees of an epoch. Nothing that it holds can be changed.
 
     Attributes
     ----------
@@ -94,7 +93,7 @@ class Callbacks:
 
     def __call__(self, training):
         new = training.history[len(self.seen) :]
-        self.seen += tuple(MappingProxyType(copy.deepcopy(r)) for r in new)
+        self.seen += tuple(map(_frozen, new))
         *_, record = self.seen
         view = EpochView(
             record["epoch"], record, self.seen, self.classes, self.predict_proba
@@ -102,6 +101,14 @@ class Callbacks:
         with self.as_outside():
             answers = [callback(view) for callback in self.callbacks]
         return any(a is True or a is np.True_ for a in answers)
+
+
+def _frozen(record):
+    """A record that cannot be changed, whose lists are tuples."""
+    items = record.items()
+    return MappingProxyType(
+        {k: tuple(v) if isinstance(v, list) else v for k, v in items}
+    )
 
 
 def check_callbacks(callbacks):

@@ -50,6 +50,15 @@ def check_memory(what, parts, device=CPU):
     )
 
 
+def check_training(host, on_device, device):
+    """The same for a fit with parts on the host, and others on the device."""
+    if device.type == "cpu":
+        check_memory("Training", host + on_device)
+    else:
+        check_memory("Training", host)
+        check_memory("Training", on_device, device)
+
+
 def _gigabytes(n_bytes):
     return f"{n_bytes / 1e9:,.3g} GB"
 

@@ -30,6 +30,10 @@ NOT_UNDERSTOOD = (
 )
 
 
+class OtherFileError(ValueError):
+    """A file that was not written as what it is read as."""
+
+
 def write_file(path, kind, header, tensors):
     """Write a file at `path`, whole or not at all.
 
@@ -71,7 +75,8 @@ def read_file(path, kind):
     Raises
     ------
     ValueError
-        Where it is another kind of file, damaged, or of a newer format.
+        Where it is damaged, or of a newer format; an `OtherFileError` where it is
+        another kind of file.
     OSError
         Where the system cannot read it; `FileNotFoundError` where there is none.
     """
@@ -81,9 +86,11 @@ def read_file(path, kind):
         _check_booleans(tensors)
         found, header = _text(payload)
     except NOT_UNDERSTOOD as error:
-        raise ValueError(f"{os.fsdecode(path)} cannot be loaded: {error}") from error
+        kind_of_error = OtherFileError if type(error) is OtherFileError else ValueError
+        message = f"{os.fsdecode(path)} cannot be loaded: {error}"
+        raise kind_of_error(message) from error
     if found != kind:
-        raise ValueError(
+        raise OtherFileError(
             f"{os.fsdecode(path)} holds {found!r}, but {kind!r} was to be read."
         )
     return header, tensors
@@ -148,7 +155,8 @@ def _check_version(line):
     name, _, version = line.removesuffix(b"\n").partition(b" ")
     major, _, minor = version.partition(b".")
     if name != NAME or not (major.isdigit() and minor.isdigit()):
-        raise ValueError(
+        # One that is cut short may be ours all the same.
+        raise (ValueError if NAME.startswith(name) else OtherFileError)(
             f"it is another kind of file, or damaged: it starts with {line[:24]!r}, "
             f"not with {NAME!r} and a version."
         )

@@ -86,8 +86,10 @@ def load(path: StrPath, /, **builders: Any) -> Any:
     Raises
     ------
     ValueError
-        Where the file is damaged, no such file, or of a newer format; where one of the
-        functions is missing, or one too many was given.
+        Where the file is damaged, of another kind, or of a newer format; where one of
+        the functions is missing, or one too many was given.
+    OSError
+        Where the system cannot read it; `FileNotFoundError` where there is none.
 
     Examples
     --------

@@ -87,4 +87,9 @@ def _check_targets(strategy):
             "sampling_strategy must give integers by class label, "
             f"{{label: number of rows}}, got {strategy!r}."
         )
+    too_many = {label: n for label, n in strategy.items() if n >= 2**63}
+    if too_many:
+        raise MemoryError(
+            f"sampling_strategy asks for more rows than any memory holds: {too_many}."
+        )
     return dict(strategy)

@@ -529,7 +529,7 @@ def damaged(content):
     flipped[len(content) // 2] ^= 1
     newer = content.replace(b"gamo_sampler 1", b"gamo_sampler 9", 1)
     cut = [content[: len(content) * i // 6] for i in range(6)]
-    return [bytes(flipped), newer, b"Dear diary", *cut]
+    return [bytes(flipped), newer, *cut]
 
 
 def test_a_damaged_file_costs_a_warning_alone(path):
@@ -544,11 +544,18 @@ def test_a_damaged_file_costs_a_warning_alone(path):
         assert epoch_of(path) == 1
 
 
-def test_a_file_of_another_kind_is_not_gone_on_from(path):
-    write_file(path, "diary", {"run": {}}, {})
-    goes_on = checkpointed(quick(), path).set_params(resume=True)
-    with pytest.warns(UserWarning, match="holds 'diary', but 'checkpoint' was to be"):
-        fitted(goes_on, rows)
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("ours", [False, True])
+def test_a_file_that_is_no_checkpoint_is_not_replaced(ours, resume, path):
+    if ours:
+        write_file(path, "diary", {"run": {}}, {})
+    else:
+        path.write_bytes(b"Dear diary")
+    content = path.read_bytes()
+    estimator = checkpointed(quick(), path).set_params(resume=resume)
+    with pytest.raises(ValueError, match="As a checkpoint it would be replaced: take"):
+        fitted(estimator, rows)
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize("fails", ["fsync", "replace"])

@@ -52,7 +52,7 @@ def linear(n_in, n_out):
 def of_labels(values):
     """Strategy of mappings of some of the table's labels to values."""
     return lambda table: st.dictionaries(
-        st.sampled_from(sorted(set(table.labels.tolist()))), values, min_size=1
+        st.sampled_from(list(np.unique(table.labels))), values, min_size=1
     )
 
 
@@ -77,6 +77,7 @@ DRAWN_BY_HAND = {
     "sampling_strategy": strategies,
     "hidden_layer_sizes": st.lists(st.integers(1, 8), min_size=1, max_size=2),
     "learning_rate": st.floats(1e-6, 0.1),
+    "epsilon": st.floats(1e-10, 1e-2),  # less is 0 in float32
     "max_weight": st.sampled_from([1.0, 1.0, 0.75]),
     "min_sources": st.sampled_from([1.0, 1.0, 1.5]),
     "scoring": st.sampled_from([None, "balanced_accuracy", "neg_log_loss"]),

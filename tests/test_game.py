@@ -9,6 +9,7 @@ from scipy.stats import beta, kstest
 
 from gamo_sampler import GAMOClassifier
 from gamo_sampler._draws import Mix
+from gamo_sampler._game import LOSSES
 
 from .transcription import PlainGame
 
@@ -334,6 +335,29 @@ def test_an_epoch_has_the_rounds_that_are_asked_for(table, feature_extractor):
         for _ in range(2):
             game.epoch(rounds)
         assert steps == {"M": 2 * rounds, "F": 2 * rounds if game.F else 0}
+
+
+@pytest.mark.parametrize("schedule", ["joint", "per_class"])
+def test_losses_of_an_epoch_are_means_over_its_rounds(table, schedule):
+    game = make_game(*table, schedule=schedule, feature_extractor="conv")
+    records = []
+    for name in ("play", "f_step"):
+        step = getattr(game, name)
+
+        def recorded(*args, step=step):
+            records.append(step(*args))
+            return records[-1]
+
+        setattr(game, name, recorded)
+    losses = game.epoch(3)
+    pairs = [pair for record in records for pair in record]
+    assert len(records) == 6
+    assert list(losses) == list(LOSSES)
+    for name, loss in losses.items():
+        values = [float(value) for key, value in pairs if key == name]
+        assert loss == pytest.approx(np.mean(values), rel=1e-5)
+        assert len(set(values)) > 1
+    assert game.failed is None
 
 
 def test_lesson_with_margins_class_weights_and_mixup(table):

@@ -180,6 +180,13 @@ def test_losses_are_per_row():
     torch.testing.assert_close(
         classifier_loss(least_squares, m, y), torch.tensor([0.09, 0.01])
     )
+    y = torch.tensor([1, 1])
+    for target, expected in [
+        (complement, [(0.3**2 + 0.3**2) / 2, (0.9**2 + 0.9**2) / 2]),
+        (squared, [0.3**2, 0.9**2]),
+        (log, [-math.log(0.7), -math.log(0.1)]),
+    ]:
+        torch.testing.assert_close(target(least_squares, m, y), torch.tensor(expected))
 
 
 # Theorem 1

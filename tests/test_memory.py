@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.sparse import csr_array
+from sklearn.datasets import load_iris
 from torch import nn
 
 from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOSampler, _base, _memory
@@ -495,3 +496,18 @@ def test_fits_leave_nothing_behind(rows):
 
 def test_a_part_is_counted_in_bytes_of_single_precision():
     assert torch.zeros((), dtype=torch.float32).element_size() == FLOAT
+
+
+def test_numbers_beyond_any_integer_of_the_machine():
+    X, y = load_iris(return_X_y=True)
+    X, y = X[:110], y[:110]
+    sampler = GAMOSampler(random_state=0)
+    sampler.fit_resample(X, y)
+    for n in (10**19, {2: 10**25}):
+        with pytest.raises(MemoryError, match="more than any memory holds"):
+            sampler.sample(n)
+    sampler.set_params(sampling_strategy={2: 10**19})
+    with pytest.raises(
+        MemoryError, match=r"more rows than any memory holds: \{2: 1000"
+    ):
+        sampler.fit_resample(X, y)

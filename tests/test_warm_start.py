@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import balanced_accuracy_score
 
@@ -438,3 +439,16 @@ def test_rows_for_a_batch(strategy, expected):
 def test_strategies_that_some_batches_meet(table):
     for strategy in (0.3, {1: 8, 2: 8}):
         assert partly(table, sampling_strategy=strategy).n_iter_ == 4
+
+
+@pytest.mark.parametrize("absent", [0, 1, 2])
+@pytest.mark.parametrize("first", [True, False])
+def test_any_class_may_be_absent_from_a_batch(absent, first):
+    X, y = load_iris(return_X_y=True)
+    batch = y != absent
+    model = GAMOClassifier(random_state=0)
+    if not first:
+        model.partial_fit(X, y, classes=[0, 1, 2])
+    model.partial_fit(X[batch][10:], y[batch][10:], classes=[0, 1, 2])
+    assert model.predict_proba(X).shape == (150, 3)
+    assert model.class_prior_[absent] == (0 if first else 50 / 240)
