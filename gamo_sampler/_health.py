@@ -6,6 +6,7 @@ import torch
 from torch.nn.utils import get_total_norm
 
 from ._audit import COPY_WEIGHT, evenly
+from ._memory import in_blocks
 from ._networks import ConvexGenerator
 from ._watch import check_finite
 
@@ -76,7 +77,8 @@ class Health:
             x = torch.cat([x, real])
             finite, of_generated = self.generated.measures(real)
             found |= of_generated
-        scores = self.classifier(x)
+        blocks = in_blocks(lambda at: self.classifier(x[at]), len(x), len(x))
+        scores = torch.cat(list(blocks))
         hits = scores.argmax(1) == self.y
         found["recall"] = self.by_label.mean(hits.float())
         return {"classifier": scores.isfinite().all()} | finite, found

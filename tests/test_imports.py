@@ -95,7 +95,7 @@ ALLOWED = {
         "_torch",
         "_watch",
     },
-    "_health": {"_audit", "_networks", "_watch"},
+    "_health": {"_audit", "_memory", "_networks", "_watch"},
     "_images": {"_lazy"},
     "_inner": {"_classifier"},
     "_lazy": set(),
