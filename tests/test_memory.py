@@ -334,11 +334,15 @@ def test_blocks_are_halved_until_they_fit():
 
 
 def test_one_row_that_does_not_fit_is_an_error():
+    asked = []
+
     def full(block):
+        asked.append(block.stop - block.start)
         raise torch.OutOfMemoryError("full")
 
     with pytest.raises(MemoryError, match="even one row: full"):
         list(in_blocks(full, 14, 10))
+    assert asked == [10, 5, 2, 1]
 
 
 def test_what_a_failed_attempt_held_is_let_go():
