@@ -12,6 +12,7 @@ from ._compare import import_pandas
 # Lower case. The dot of a number may be at either end, but codes start with zeros.
 INTEGER = r"(0|-?[1-9][0-9]*)"
 NUMBER = r"(-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?)"
+MOST_DIGITS = 19  # of an integer of 64 bits
 # What stands for a missing number. As categories and labels they are words.
 MISSING = ("na", "n/a", "nan", "none", "null", "<na>", "#n/a")
 
@@ -91,7 +92,9 @@ def typed(text, missing):
     words = text.str.strip().str.lower()
     words = words[~words.isin(missing)].dropna()
     if len(words) and words.str.fullmatch(INTEGER).all():
-        numbers = pd.to_numeric(words)
+        # pandas before 3 raises an error on integers that not even uint64 holds.
+        fits = words.str.lstrip("-").str.len().max() <= MOST_DIGITS
+        numbers = pd.to_numeric(words) if fits else words
         if numbers.dtype != np.int64:
             return text
         gaps = len(words) < len(text)

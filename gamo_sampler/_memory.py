@@ -13,13 +13,13 @@ import torch
 
 CPU = torch.device("cpu")
 FLOAT = 4
-# Of a row, at the least: its label, twice, and positions of it.
-POSITIONS = 5 * 8
+# The label of a row, as numpy and as torch have it.
+LABELS = 2 * 8
 # A value while it is scaled: two float64.
 SCALED = 2 * 8
-# A weight that learns has a gradient and Adam's two moments, and an epoch that may be
-# taken back keeps a copy of it and of the moments.
-COPIES = 7
+# A weight that learns has Adam's two moments, and an epoch that may be taken back keeps
+# a copy of all three. Its gradient comes as what is kept of the minibatch goes.
+COPIES = 6
 # A weight in a sparse array has its position beside it. Blocks of them are joined.
 SPARSE = 2 * (8 + 4)
 # V1 and v2 of Linux's control groups: folder, limit, usage, and what can be reclaimed.
@@ -121,17 +121,17 @@ def dense_values(*widths):
 
 
 def rows_part(n_rows, n_values):
-    """All rows: labels and positions, and so many values on the device."""
+    """All rows: labels, and so many values on the device."""
     return Part(
         "the rows",
-        POSITIONS * n_rows + FLOAT * n_values,
+        LABELS * n_rows + FLOAT * n_values,
         "give fewer rows or columns, or more than 2^17 rows as a numpy.memmap",
     )
 
 
 def networks_part(n_values, n_copies=COPIES):
     return Part(
-        "the networks' weights, gradients and optimiser states",
+        "the networks' weights and optimiser states",
         FLOAT * n_copies * n_values,
         'neighborhood="class" in place of None, or smaller hidden_layer_sizes or '
         "latent_dim",

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import logging
 import subprocess
 import sys
 import warnings
@@ -14,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from gamo_sampler import GAMOClassifier
-from gamo_sampler._export import PriorCorrection, labels_json
+from gamo_sampler._export import LOGGER, PriorCorrection, labels_json
 from gamo_sampler._priors import change_prior, prior_ratio
 
 HAS_ONNX = all(map(importlib.util.find_spec, ["onnx", "onnxscript", "onnxruntime"]))
@@ -287,10 +288,19 @@ def test_networks_that_torch_cannot_export(tmp_path):
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_nothing_is_printed_and_filters_stay(fitted, tmp_path, capfd, suffix):
     classifier, X = fitted
-    before = list(warnings.filters)
+    shown, before = [], list(warnings.filters)
+    handler = logging.Handler()  # torch's own writes where no test sees it
+    handler.emit = shown.append
+    logger = logging.getLogger(LOGGER)
+    logger.addHandler(handler)
     classifier.export(tmp_path / f"a{suffix}", X)  # a warning would be an error
-    assert warnings.filters == before
+    assert not shown
+    logger.warning("something else")
+    logger.removeHandler(handler)
+    assert [record.getMessage() for record in shown] == ["something else"]
     assert capfd.readouterr() == ("", "")
+    assert warnings.filters == before
+    assert not logger.filters
 
 
 class Warns(nn.Linear):

@@ -62,7 +62,8 @@ def test_a_csv_as_parquet_has_types(csv, tmp_path):
     out = tmp_path / "out.parquet"
     resample(csv, out)
     found = pd.read_parquet(out)
-    types = ["str", "Int64", "str", "Int64", "float64", "str"]
+    text = str(pd.Series(["a"]).dtype)  # "object" before pandas 3
+    types = [text, "Int64", text, "Int64", "float64", text]
     assert found.dtypes.map(str).tolist() == types
     assert found["card"].iloc[[2, 3]].isna().tolist() == [False, True]
     assert found["card"].iloc[2] == 4000123412341234569
