@@ -17,7 +17,7 @@ SMALL = {"batch_size": 8, "latent_dim": 5, "hidden_layer_sizes": (16, 8)}
 ADAM = {"learning_rate": 1e-3, "beta_1": 0.5, "beta_2": 0.999, "epsilon": 1e-7}
 
 
-def make_game_of(X, y, **parameters):
+def make_game_of(X, y, sample_weight=None, **parameters):
     """The game that a classifier would play, not yet played."""
     estimator = GAMOClassifier(**parameters)
     estimator.classes_ = np.unique(y)
@@ -25,7 +25,8 @@ def make_game_of(X, y, **parameters):
     estimator.device_ = torch.device("cpu")
     counts = np.bincount(y)
     n_generated = (counts.max() - counts) * (estimator.generator is not None)
-    return estimator._make_game(X, y, n_generated, torch.Generator().manual_seed(0))
+    rng = torch.Generator().manual_seed(0)
+    return estimator._make_game(X, y, n_generated, rng, sample_weight=sample_weight)
 
 
 def make_game(X, y, **parameters):
@@ -471,10 +472,82 @@ def test_class_weight_of_no_class_is_named(table):
         make_game(*table, class_weight={7: 2.0})
 
 
-@pytest.mark.parametrize("rounds_per_epoch", [2, 8])
+def row_weights():
+    return 0.5 + np.arange(59) % 7
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("generator", ["convex", None])
+def test_trained_prior_by_hand(table, generator, weighted):
+    """(P_i + lambda g_i) times the class's mean weight and v_i, over P_i^tau."""
+    X, y = table
+    sample_weight = row_weights() if weighted else None
+    game = make_game(
+        X,
+        y,
+        sample_weight=sample_weight,
+        generator=generator,
+        generated_weight=2.0,
+        class_weight={0: 3.0, 2: 0.5},
+        logit_adjustment=0.7,
+    )
+    n = np.array([40, 12, 7])
+    P = n / 59
+    expected = P + (2 * np.array([0, 28, 33]) / 61 if generator else 0)
+    sums = np.bincount(y, sample_weight)
+    expected *= sums / n * [3.0, 1.0, 0.5] / (sums / sums.sum()) ** 0.7
+    prior = game.trained_prior()
+    assert prior.dtype == torch.float64
+    np.testing.assert_allclose(prior, expected / expected.sum(), rtol=1e-6)
+
+
+def test_weights_of_rows_are_those_of_their_class_times_their_own(table):
+    X, y = table
+    sample_weight = row_weights()
+    scaled = sample_weight / sample_weight.mean()
+    game = make_game(X, y, sample_weight=sample_weight, class_weight={1: 3.0})
+    _, w = game.labels_of(torch.arange(59))
+    np.testing.assert_allclose(w, scaled * np.where(y == 1, 3, 1), rtol=1e-6)
+    [index] = game.batches(1)
+    draw = game.draw_round(index).generated
+    own, carried = game.generate(draw)
+    own_class = scaled[game.members]
+    with torch.no_grad():
+        matrix = game.G.network.igu.matrix(game.G.network.weights(draw), draw)
+    expected = (matrix @ own_class) * np.where(draw.y == 1, 3, 1)
+    np.testing.assert_allclose(carried, expected, rtol=1e-5)
+    assert own.shape == (8, 5)
+
+
+def test_what_failed_is_what_was_finite_for_the_fewest_rounds(table):
+    """Of a tie the earlier; once is enough."""
+    game = make_game(*table)
+    nan = float("nan")
+
+    def failed(*rounds):
+        game.failed = None
+        names = ("rows", "m_real", "d_real")
+        records = [
+            list(zip(names, map(torch.tensor, values), strict=True))
+            for values in rounds
+        ]
+        means = game._mean(iter(records))
+        assert list(means) == ["m_real", "d_real"]
+        return game.failed
+
+    assert failed([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]) is None
+    assert failed([1.0, 2.0, 3.0], [nan, 2.0, 3.0]) == "rows"
+    assert failed([1.0, 2.0, 3.0], [1.0, 2.0, nan]) == "d_real"
+    assert failed([1.0, nan, nan], [1.0, nan, nan], [nan, nan, nan]) == "m_real"
+    assert failed([1.0, nan, float("inf")], [1.0, 2.0, nan]) == "d_real"
+
+
+@pytest.mark.parametrize("rounds_per_epoch", [2, 7, 8])
 def test_features_are_cached_where_an_epoch_reads_all_rows(table, rounds_per_epoch):
+    X, y = table
     game = make_game_of(
-        *table,
+        X[:56],
+        y[:56],
         feature_extractor="conv",
         batch_size=8,
         rounds_per_epoch=rounds_per_epoch,
