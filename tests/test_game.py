@@ -9,7 +9,7 @@ from scipy.stats import beta, kstest
 
 from gamo_sampler import GAMOClassifier
 from gamo_sampler._draws import Mix
-from gamo_sampler._game import LOSSES
+from gamo_sampler._game import LOSSES, never
 
 from .transcription import PlainGame
 
@@ -531,7 +531,7 @@ def test_what_failed_is_what_was_finite_for_the_fewest_rounds(table):
             list(zip(names, map(torch.tensor, values), strict=True))
             for values in rounds
         ]
-        means = game._mean(iter(records))
+        means = game._mean(iter(records), never)
         assert list(means) == ["m_real", "d_real"]
         return game.failed
 
