@@ -77,11 +77,18 @@ class Health:
             x = torch.cat([x, real])
             finite, of_generated = self.generated.measures(real)
             found |= of_generated
-        blocks = in_blocks(lambda at: self.classifier(x[at]), len(x), self.game.block)
-        scores = torch.cat(list(blocks))
+        scores = self._scores(x)
         hits = scores.argmax(1) == self.y
         found["recall"] = self.by_label.mean(hits.float())
         return {"classifier": scores.isfinite().all()} | finite, found
+
+    def _scores(self, x):
+        """M's, in blocks that fit. A clone each: a user's M may work in place."""
+
+        def scores(at):
+            return self.classifier(x[at].clone())
+
+        return torch.cat(list(in_blocks(scores, len(x), self.game.block)))
 
     def _others(self):
         """Rows of the classes that are not generated, through F where there is one."""

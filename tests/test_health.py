@@ -252,6 +252,17 @@ def test_outputs_that_are_not_finite_name_the_player(letter, player):
         broken(letter).measure(7)
 
 
+def test_a_classifier_that_works_in_place_leaves_measured_rows_alone(table):
+    game = make_game(*table, generator=None)
+    game.features = None  # as of rows that are read as they are needed
+    health = Health(game, game.M.network)
+    held = health.held.clone()
+    health.classifier = torch.nn.Sequential(torch.nn.ReLU(inplace=True), game.M.network)
+    health.measure(1)
+    assert (held < 0).any()
+    assert torch.equal(health.held, held)
+
+
 @pytest.mark.parametrize("verbose", [1, 2])
 def test_what_is_shown_of_an_epoch_stays_short(table, capsys, verbose):
     GAMOClassifier(max_iter=2, random_state=0, verbose=verbose).fit(*table)
