@@ -88,6 +88,7 @@ class AuditDisplay:
         ]
         for own in axes:
             own.set(yticks=range(n), yticklabels=[], ylim=(n - 0.4, -0.6))
+            own.tick_params(axis="y", length=0)
         axes[0].set_yticklabels([_title(*item) for item in self.audit.items()])
         return self
 
@@ -144,9 +145,12 @@ class AuditDisplay:
                 textcoords="offset points",
                 va="center",
                 fontsize="small",
+                bbox={"facecolor": "w", "edgecolor": "none", "pad": 0.5},
             )
         reach = 1 if name in SHARES else max(known.max(), 1)
         ax.set(xlabel=PANELS[name], xlim=(0, 1.25 * reach))
+        if name in SHARES:
+            ax.set_xticks([0, 0.5, 1])
         return bars
 
 

@@ -9,6 +9,8 @@ from sklearn.utils import check_scalar
 from .._typing import Data, ImageShape
 from ._figures import COLORS, PALE, as_pictures, bare, own_axes
 
+ROOM = 1.8  # of the greatest bar, the axes are wide, for images behind it
+
 
 class ContributorsDisplay:
     """The real rows that one row was made of, with their weights.
@@ -95,7 +97,9 @@ class ContributorsDisplay:
         colors = np.where(np.arange(n) < len(rows), COLORS[0], PALE)
         self.bars_ = ax.barh(np.arange(n), weights, height=0.6, color=colors)
         ax.bar_label(self.bars_, fmt="%.2g", padding=3, fontsize="small")
-        ax.set(xlabel="weight", xlim=(0, 1.15 * weights.max()), ylim=(n - 0.4, -0.6))
+        room = ROOM if self._shows() else 1.15
+        ax.set(xlabel="weight", xlim=(0, room * weights.max()), ylim=(n - 0.4, -0.6))
+        ax.set_xticks([tick for tick in ax.get_xticks() if tick <= weights.max()])
         ax.set_yticks(np.arange(n), labels=names)
         ax.set_title(f"What row {self.row} was made of", fontsize="medium")
         self.picture_axes_ = self._draw_pictures(ax) if self._shows() else []
@@ -160,12 +164,12 @@ class ContributorsDisplay:
         return self.pictures is not None
 
     def _draw_pictures(self, ax):
-        """The sources beside their bars, and the row itself beside them all."""
+        """The sources behind their bars, and the row itself behind them all."""
         own, *sources = self.pictures
-        places = [(1.02, i - 0.45, 0.13, 0.9) for i in range(len(sources))]
+        places = [(0.64, i - 0.45, 0.14, 0.9) for i in range(len(sources))]
         in_rows = ax.get_yaxis_transform()  # x of the axes, y of the bars
         found = [ax.inset_axes(place, transform=in_rows) for place in places]
-        found.append(ax.inset_axes((1.2, 0.25, 0.4, 0.5)))
+        found.append(ax.inset_axes((0.8, 0.2, 0.19, 0.55)))
         for inset, picture in zip(found, [*sources, own], strict=True):
             inset.imshow(picture, cmap="gray", vmin=0, vmax=1)
             bare(inset)

@@ -20,7 +20,7 @@ COLORS = (
     "#92dadd",
 )
 DARK = "#333333"
-PALE = "#d5d8dc"
+PALE = "#b8bec6"
 MOST_NAMED = 10  # classes that a legend names
 
 

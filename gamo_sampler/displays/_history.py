@@ -143,7 +143,7 @@ class TrainingHistoryDisplay:
             If no epoch was played, or of a panel nothing was recorded.
         """
         panels = self._panels(panels)
-        axes = own_panels(self, ax, len(panels), (3.9, 3.4))
+        axes = own_panels(self, ax, len(panels), (3.9, 3.6))
         self.lines_ = {}
         for own, panel in zip(axes, panels, strict=True):
             draw = self._draw_recalls if panel == "recall" else self._draw_measures
@@ -219,7 +219,7 @@ class TrainingHistoryDisplay:
         ):
             line.set(color=color, linestyle=style)
         for i in named(n):
-            lines[i].set_label(f"class {classes[i]}")
+            lines[i].set_label(str(classes[i]))
         return lines
 
 
@@ -231,12 +231,16 @@ def _label(ax, panel):
     from matplotlib.ticker import MaxNLocator
 
     ax.set(xlabel="epoch", ylabel=PANELS[panel][0])
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
     if panel in ("health", "recall"):
         ax.set_ylim(-0.03, 1.03)
     if panel == "gradients":
         ax.set_yscale("log")
     if panel == "distances":
         ax.axhline(1, color=OTHER, linewidth=1, zorder=0)
-    # Above, where it covers no line.
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")
+    if panel == "sources":
+        ax.set_ylim(bottom=1)
+    if len(ax.get_legend_handles_labels()[0]) > 1:
+        own = {"title": "class", "ncols": 3} if panel == "recall" else {"ncols": 2}
+        # Above, where it covers no line.
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize="small", **own)

@@ -14,7 +14,6 @@ from .._provenance import ProvenanceMixin
 from .._typing import Data, ImageShape, Seed, Wanted
 from ._figures import as_pictures, bare, own_axes
 
-PER_CLASS = 2
 ACROSS, DOWN = 1.0, 1.28  # an image, and room for the weight below it
 
 
@@ -133,7 +132,7 @@ class ImageGridDisplay:
         X : images or array-like of shape (n_samples, n_features)
             The real images, as in `fit`.
         n : int or dict, default=None
-            How many images to generate, as in `sample`. None is two of each class that
+            How many images to generate, as in `sample`. None is one of each class that
             is generated.
         n_sources : int, default=4
             How many sources to show of each image at most, at least 1.
@@ -186,10 +185,10 @@ class ImageGridDisplay:
             ax.text(
                 left + 0.46,
                 top + 1.0,
-                f"{row}: {weight:.2g}",
+                f"{row}: {weight:.2f}",
                 ha="center",
                 va="top",
-                fontsize="x-small",
+                fontsize="small",
             )
         return images
 
@@ -206,7 +205,7 @@ def _sampled(estimator, n, random_state):
             "With a feature_extractor, features are generated and no images; "
             "GAMO2Pix turns them into images."
         )
-    n = _some_of_each(estimator) if n is None else n
+    n = _one_of_each(estimator) if n is None else n
     if isinstance(estimator, ProvenanceMixin):
         return estimator.sample(n, random_state=random_state, return_weights=True)
     counts, random_state = estimator._order(n, random_state)
@@ -219,11 +218,11 @@ def _sampled(estimator, n, random_state):
     return rows, np.repeat(estimator._generated_classes(), counts), weights
 
 
-def _some_of_each(estimator):
+def _one_of_each(estimator):
     game = estimator if isinstance(estimator, BaseGAMO) else estimator.classifier_
     if game._pool is None:
         raise ValueError("There is nothing to show: no class was generated.")
-    return dict.fromkeys(game._generated_classes(), PER_CLASS)
+    return dict.fromkeys(game._generated_classes(), 1)
 
 
 def _greatest(weights, n):

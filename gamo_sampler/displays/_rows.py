@@ -24,9 +24,13 @@ class GeneratedRowsDisplay:
 
     Parameters
     ----------
-    real, generated : tuple of 2 ndarray
-        Coordinates of the rows, of shape (n,) each.
-    y_real, y_generated : array-like of shape (n,)
+    real : tuple of 2 ndarray
+        Coordinates of the real rows, of shape (n_real,) each.
+    y_real : array-like of shape (n_real,)
+        Their labels.
+    generated : tuple of 2 ndarray
+        Coordinates of the generated rows, of shape (n_generated,) each.
+    y_generated : array-like of shape (n_generated,)
         Their labels.
     xlabel, ylabel : str
         Labels of the axes.
@@ -118,9 +122,11 @@ class GeneratedRowsDisplay:
         self.classes_ = np.unique(np.concatenate(labels))
         colors = dict(zip(self.classes_, colors_of(len(self.classes_)), strict=True))
         self.surface_ = self._draw_regions(ax, [*colors.values()])
-        style = {"s": 12, "alpha": 0.6, "linewidths": 0} | dict(real_kw or {})
+        style = {"s": 20, "edgecolors": "w", "linewidths": 0.4, "zorder": 2}
+        style |= dict(real_kw or {})
         self.real_ = _scatter(ax, self.real, y_real, colors, style)
-        style = {"s": 26, "marker": "x", "linewidths": 1.1} | dict(generated_kw or {})
+        style = {"s": 26, "marker": "x", "linewidths": 1, "zorder": 1.5}
+        style |= dict(generated_kw or {})
         self.generated_ = _scatter(ax, self.generated, y_generated, colors, style)
         self._label(ax, colors)
         return self
@@ -288,7 +294,7 @@ class GeneratedRowsDisplay:
             cmap=ListedColormap(colors),
             vmin=-0.5,
             vmax=len(colors) - 0.5,
-            alpha=0.22,
+            alpha=0.2,
             linewidth=0,
             rasterized=True,
             zorder=-1,

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from .._audit import evenly
 from .._provenance import heaviest, per_row
 from .._typing import Array, Data, Labels
-from ._figures import PALE, own_axes
+from ._figures import DARK, PALE, own_axes
 from ._plane import plane_of
 
 Kind = Literal["scatter", "matrix"]
@@ -183,20 +183,29 @@ class SourceWeightsDisplay:
         x, y = self.points
         idle = self.totals_ == 0
         ax.scatter(x[idle], y[idle], s=10, color=PALE, linewidths=0, label="no weight")
-        of_weight = {"c": self.totals_[used], "cmap": "viridis_r", "vmin": 0}
+        totals = self.totals_[used]
         artist = ax.scatter(
-            x[used], y[used], s=26, edgecolors="k", linewidths=0.4, **of_weight
+            x[used],
+            y[used],
+            c=totals,
+            s=16 + 60 * totals / totals.max(),
+            cmap="Blues",
+            vmin=0,
+            edgecolors=DARK,
+            linewidths=0.5,
         )
+        if idle.any():
+            ax.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
         ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
         for axis, levels in zip((ax.xaxis, ax.yaxis), self.levels, strict=True):
             if levels is not None:
                 axis.set_ticks(range(len(levels)), labels=levels)
-        return artist, "sum of weights on the row"
+        return artist, "sum of weights, in generated rows"
 
     def _draw_matrix(self, ax):
         matrix, rows = self._matrix()
         artist = ax.imshow(
-            matrix, aspect="auto", cmap="viridis_r", vmin=0, interpolation="nearest"
+            matrix, aspect="auto", cmap="Blues", vmin=0, interpolation="nearest"
         )
         ax.set(xlabel="real row", ylabel="generated rows, by main source", yticks=[])
         ax.set_xticks(range(len(rows)), labels=rows, rotation=90, fontsize="small")
