@@ -151,7 +151,7 @@ def as_floats(column, name):
     The origin of instants is their first; of numbers 0.
     """
     try:
-        values = _numbers_or_instants(column)
+        values = numbers_or_instants(column)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
@@ -168,7 +168,7 @@ def as_floats(column, name):
     return values, 0.0
 
 
-def _numbers_or_instants(column):
+def numbers_or_instants(column):
     """(n,) floats, or instants or durations of numpy; missing ones are NaN or NaT."""
     if not isinstance(column, np.ndarray):
         column = _numpy(_series(column))

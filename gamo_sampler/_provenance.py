@@ -38,6 +38,11 @@ class ProvenanceMixin:
         """
         import pandas as pd
 
+        rows, weights = self._sources_of(row)
+        return pd.DataFrame({"row": rows, "weight": weights})
+
+    def _sources_of(self, row):
+        """Positions in X, and weights, the greatest first, of a row of the output."""
         weights = self._weights()
         n_generated, n_samples = weights.shape
         if not isinstance(row, Integral) or not 0 <= row < n_samples + n_generated:
@@ -46,11 +51,10 @@ class ProvenanceMixin:
                 f"the resampled output, got {row!r}."
             )
         if row < n_samples:
-            return pd.DataFrame({"row": [row], "weight": [1.0]})
+            return np.array([row]), np.ones(1)
         own = slice(*weights.indptr[row - n_samples :][:2])
-        sources = {"row": weights.indices[own], "weight": weights.data[own]}
-        frame = pd.DataFrame(sources).sort_values("weight", ascending=False)
-        return frame.reset_index(drop=True)
+        order = np.argsort(-weights.data[own], kind="stable")
+        return weights.indices[own][order], weights.data[own][order]
 
     def carry(
         self, values: ArrayLike, how: How = "mean", *, random_state: Seed = None

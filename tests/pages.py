@@ -62,7 +62,7 @@ def run(path):
 
 def public_names():
     """(name, object) of public functions and classes, and of their own methods."""
-    for module in ("", ".baselines", ".data", ".datasets", ".metrics"):
+    for module in ("", ".baselines", ".data", ".datasets", ".displays", ".metrics"):
         module = importlib.import_module(f"gamo_sampler{module}")
         for name in module.__all__:
             found = getattr(module, name)

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import gamo_sampler
+from gamo_sampler import displays
 
 ALLOWED = {
     "__init__": {
@@ -179,6 +180,27 @@ ALLOWED = {
     "datasets._draw": set(),
     "datasets._folders": {"datasets._draw"},
     "datasets._long_tailed": {"datasets._draw"},
+    "displays.__init__": {
+        "displays._audit",
+        "displays._contributors",
+        "displays._history",
+        "displays._images",
+        "displays._rows",
+        "displays._sources",
+    },
+    "displays._audit": {"_audit", "displays._figures"},
+    "displays._contributors": {"displays._figures"},
+    "displays._figures": {"_audit", "_images"},
+    "displays._history": {"displays._figures"},
+    "displays._images": {"_base", "_frames", "_provenance", "displays._figures"},
+    "displays._plane": {"_columns", "_frames", "_images"},
+    "displays._rows": {"_frames", "displays._figures", "displays._plane"},
+    "displays._sources": {
+        "_audit",
+        "_provenance",
+        "displays._figures",
+        "displays._plane",
+    },
     "exceptions": set(),
     "metrics.__init__": {"metrics._distances", "metrics._neighbors"},
     "metrics._distances": {"metrics._space"},
@@ -229,4 +251,15 @@ def test_public_names():
         "load",
         "published",
         "show_versions",
+    }
+
+
+def test_public_displays():
+    assert set(displays.__all__) == {
+        "AuditDisplay",
+        "ContributorsDisplay",
+        "GeneratedRowsDisplay",
+        "ImageGridDisplay",
+        "SourceWeightsDisplay",
+        "TrainingHistoryDisplay",
     }
