@@ -4,7 +4,8 @@ Over-samplers, and simpler things
 =================================
 
 Five over-samplers on the same folds, in front of three learners; and before that, the
-question whether over-sampling is worth it at all, which ``compare`` answers for a table.
+question whether over-sampling is worth it at all, which ``compare`` answers for a
+table.
 """
 
 import matplotlib.pyplot as plt
@@ -38,8 +39,8 @@ X, y = make_imbalance(X, y, sampling_strategy={0: 300, 1: 25}, random_state=0)
 # Whether
 # -------
 #
-# ``compare`` cross-validates doing nothing, moving the threshold, class weights, copies,
-# SMOTE and GAMO, and says what it found, with the uncertainty of so few rows.
+# ``compare`` cross-validates doing nothing, moving the threshold, class weights,
+# copies, SMOTE and GAMO, and says what it found, with the uncertainty of so few rows.
 
 learners = {"logistic": LogisticRegression(max_iter=1000)}
 comparison = compare(X, y, learners=learners, n_repeats=1, random_state=0)

@@ -33,8 +33,8 @@ X, y = make_imbalance(X, y, sampling_strategy=counts, random_state=0)
 # --------------------
 #
 # By default a row lies anywhere between two rows of its class, near one of them more
-# often than in the middle. A row with a weight above .95 on one real row counts as a near
-# copy.
+# often than in the middle. A row with a weight above .95 on one real row counts as a
+# near copy.
 
 sampler = GAMOSampler(random_state=0)
 X_resampled, y_resampled = sampler.fit_resample(X, y)
@@ -42,8 +42,8 @@ print(sampler.audit())
 AuditDisplay.from_estimator(sampler)
 
 # %%
-# Where near copies are not wanted, bound the weights. The bound holds for every row that
-# is given out; rows move towards the middle between their sources.
+# Where near copies are not wanted, bound the weights. The bound holds for every row
+# that is given out; rows move towards the middle between their sources.
 
 bounded = GAMOSampler(max_weight=0.8, random_state=0)
 bounded.fit_resample(X, y)
@@ -55,10 +55,10 @@ AuditDisplay.from_estimator(bounded)
 # --------------------
 #
 # What is linear and holds for all real rows of a class holds for their means. Here: no
-# column is negative, and flavanoids are a part of all phenols. ``verify`` counts the rows
-# that break a rule, real and generated ones. The second rule holds for all barbera, and
-# so for the generated ones. Some real grignolino break it: it is no rule of that class,
-# and nothing keeps generated rows from breaking it too.
+# column is negative, and flavanoids are a part of all phenols. ``verify`` counts the
+# rows that break a rule, real and generated ones. The second rule holds for all
+# barbera, and so for the generated ones. Some real grignolino break it: it is no rule
+# of that class, and nothing keeps generated rows from breaking it too.
 
 names = list(X.columns)
 positive = LinearConstraint(np.eye(len(names)), lb=0)

@@ -25,8 +25,8 @@ from gamo_sampler import GAMOSampler
 torch.set_num_threads(1)  # more would gain little with networks this small
 
 # %%
-# A made-up table of customers, of whom one in nineteen leaves: sooner on the basic plan,
-# in one of the cities, and after few visits.
+# A made-up table of customers, of whom one in nineteen leaves: sooner on the basic
+# plan, in one of the cities, and after few visits.
 
 rng = np.random.default_rng(0)
 n = 3000
@@ -80,8 +80,8 @@ axes[2].legend()
 
 # %%
 # In a pipeline the encoder comes after the sampler. Balanced accuracy and average
-# precision on test rows with gradient boosting: over-sampling moves the threshold, which
-# balanced accuracy rewards; how well rows are ranked, average precision tells.
+# precision on test rows with gradient boosting: over-sampling moves the threshold,
+# which balanced accuracy rewards; how well rows are ranked, average precision tells.
 
 
 def encoded():
@@ -110,8 +110,8 @@ report(
 report("GAMO", GAMOSampler(random_state=0))
 
 # %%
-# Missing values raise an error, unless they are to be passed on: a generated row misses a
-# value where most of its weight is on rows that miss it.
+# Missing values raise an error, unless they are to be passed on: a generated row misses
+# a value where most of its weight is on rows that miss it.
 
 with_gaps = X_train.mask(rng.random(X_train.shape) < 0.05)
 with_gaps = with_gaps.astype(X_train.dtypes)

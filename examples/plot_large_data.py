@@ -3,9 +3,9 @@
 More rows than memory should hold
 ===============================
 
-A balanced data set need not exist in memory at once. Here it is written to disk block by
-block, from a table in a file; then partition by partition, from Parquet to Parquet; and
-in the end it is not written at all: minibatches get new rows as they are drawn.
+A balanced data set need not exist in memory at once. Here it is written to disk block
+by block, from a table in a file; then partition by partition, from Parquet to Parquet;
+and in the end it is not written at all: minibatches get new rows as they are drawn.
 
 The table is small, so that this page is quick. The calls are those for a large one.
 """
@@ -42,8 +42,8 @@ path = Path(folder.name)
 #
 # A ``numpy.memmap`` stays on disk: training reads the rows of its minibatches, and
 # ``iter_resample`` gives the result in blocks. A learner that takes blocks, such as one
-# with ``partial_fit``, never needs more than one of them. The real rows come first, then
-# the generated ones of each class, so blocks are collected here and shuffled.
+# with ``partial_fit``, never needs more than one of them. The real rows come first,
+# then the generated ones of each class, so blocks are collected here and shuffled.
 
 np.save(path / "rows.npy", X)
 on_disk = np.load(path / "rows.npy", mmap_mode="r")
@@ -80,8 +80,8 @@ recalls = {"as it is": one_pass(on_disk, y), "balanced": one_pass(balanced, labe
 # From Parquet to Parquet
 # -----------------------
 #
-# A folder of files in, a folder of files out: the real ones as they are, and one more of
-# generated rows.
+# A folder of files in, a folder of files out: the real ones as they are, and one more
+# of generated rows.
 
 source = path / "source"
 source.mkdir()

@@ -65,8 +65,8 @@ SourceWeightsDisplay.from_estimator(sampler, X, y)
 # ------------------
 #
 # A patient takes back consent. The generated rows that depend on that row are known,
-# and ``withdraw`` takes them out with it. The networks have still learned from it, which
-# only a new fit undoes.
+# and ``withdraw`` takes them out with it. The networks have still learned from it,
+# which only a new fit undoes.
 
 weights = np.asarray(sampler.provenance_.sum(axis=0)).ravel()
 heaviest = int(weights.argmax())

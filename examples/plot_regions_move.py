@@ -59,10 +59,10 @@ game, regions, recalls_of_game = fit()
 alone, regions_alone, recalls_alone = fit(generator=None)
 
 # %%
-# In the upper line the network learns alone. For the first epochs it gives the small moon
-# up, as nine in ten rows are of the other one. In the lower line it plays the game: the
-# generator's rows, drawn in the last panel, make up for the missing ones, and the small
-# moon has its region from the beginning.
+# In the upper line the network learns alone. For the first epochs it gives the small
+# moon up, as nine in ten rows are of the other one. In the lower line it plays the
+# game: the generator's rows, drawn in the last panel, make up for the missing ones, and
+# the small moon has its region from the beginning.
 
 figure, axes = plt.subplots(
     2, len(DRAWN), figsize=(11, 5), sharex=True, sharey=True, layout="constrained"
@@ -82,9 +82,9 @@ generated, _ = game.sample({1: 270}, random_state=0)
 axes[1, -1].scatter(*generated.T, c="tab:orange", s=10, marker="+", linewidth=0.7)
 
 # %%
-# The recalls of both moons on test rows, epoch by epoch. What the small moon gains costs
-# the large one some of its rows where the two overlap: the game balances the recalls, it
-# does not make the classes easier to tell apart.
+# The recalls of both moons on test rows, epoch by epoch. What the small moon gains
+# costs the large one some of its rows where the two overlap: the game balances the
+# recalls, it does not make the classes easier to tell apart.
 
 figure, ax = plt.subplots(layout="constrained")
 epochs = np.arange(1, 101)

@@ -30,7 +30,7 @@ from ._checkpoint import Checkpoint, NoCheckpoint, digests
 from ._diagnosis import Outcome, diagnose
 from ._distributed import ALONE, own_device, shared_fit
 from ._draws import Lots
-from ._frames import stacked
+from ._frames import part, stacked
 from ._game import SCHEDULES, Game, exponential_average, make_player
 from ._images import as_read, check_image_shape
 from ._lazy import check_rows, subset
@@ -792,7 +792,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         self._check_trained()
         X = self._check_rows(X)
         if self.feature_extractor is None:
-            return X[:]
+            return part(X, slice(None))
         return self._through(X, self.feature_extractor_).numpy()
 
     def _check_trained(self):

@@ -322,9 +322,11 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             self._fit_weighted(X, y, w, image_shape, past)
             return
         used = np.flatnonzero(w)
-        if len(used) < 2 and not past.n_epochs:
+        least = 1 if past.n_epochs else 2
+        if len(used) < least:
             raise ValueError(
-                "sample_weight is above 0 for 1 sample, but a minimum of 2 is required."
+                f"sample_weight is above zero for {len(used)} sample(s), but a minimum "
+                f"of {least} is required."
             )
         self._fit_weighted(subset(X, used), y[used], w[used], image_shape, past)
         self._members = used[self._members]

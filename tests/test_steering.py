@@ -129,7 +129,7 @@ NOTEBOOK = f"""
 import runpy, sys, types, warnings
 
 class ZMQInteractiveShell:
-    pass
+    config = {{"IPKernelApp": {{}}}}
 
 def module(name, **contents):
     sys.modules[name] = types.ModuleType(name)

@@ -8,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import (
     check_scoring,
     cohen_kappa_score,
+    get_scorer_names,
     log_loss,
     make_scorer,
     roc_auc_score,
@@ -91,7 +92,7 @@ MANY_CLASSES = [
     "roc_auc_ovo_weighted",
     "neg_log_loss",
     "neg_brier_score",
-    "d2_log_loss_score",
+    *{"d2_log_loss_score"} & set(get_scorer_names()),  # from scikit-learn 1.8 on
     "top_k_accuracy",
     make_scorer(cohen_kappa_score),
     make_scorer(of_probabilities, response_method="predict_proba"),
