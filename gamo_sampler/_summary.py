@@ -87,9 +87,11 @@ def summary(played):
 def _classes(played):
     """Lines of the table of classes, with the header."""
     kept = played._summary
-    yield "class", *BY_CLASS.values()
-    for i, label in enumerate(played.classes_):
-        yield label, *(_written(kept[name][i]) for name in BY_CLASS)
+    header = ("class", *BY_CLASS.values())
+    return [header] + [
+        (label, *(_written(kept[name][i]) for name in BY_CLASS))
+        for i, label in enumerate(played.classes_)
+    ]
 
 
 def _written(value):
