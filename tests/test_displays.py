@@ -356,9 +356,26 @@ def test_categories_and_dates_on_the_axes(kind):
     wanted = [codes.get(sort, 0) for sort in sorts]
     np.testing.assert_array_equal(np.rint(display.real[1]), wanted)
     assert np.ptp(display.real[1] - wanted) > 0.3  # apart, not on one line
+    assert "-" not in "".join(labels_of(display.ax_.xaxis))  # Jan, Feb and so on
     drawn = np.sort(points(display.real_)[:, 0])
     first = mpl.dates.date2num(np.datetime64("2024-01-01"))
     np.testing.assert_allclose(drawn, first + np.arange(60))
+
+
+def test_long_names_and_many_categories_leave_room():
+    X = pd.DataFrame({"code": [f"code {i:02d}" for i in range(90)], "x": range(90)})
+    y = np.repeat(["a very long name of a class, indeed", "yes"], [80, 10])
+    with pytest.raises(ValueError, match=r"'code 89'\], which no real row has"):
+        GeneratedRowsDisplay.from_resampled(X, y, 85)
+    X.loc[85:, "code"] = "code 00"
+    display = GeneratedRowsDisplay.from_resampled(X, y, 85)
+    named = labels_of(display.ax_.xaxis)
+    assert len(named) == 20
+    assert (named[0], named[-1]) == ("code 00", "code 84")
+    assert display.ax_.get_xticks()[-1] == 84
+    assert display.ax_.get_xticklabels()[0].get_rotation() == 90
+    legend = texts(display.ax_.get_legend())
+    assert legend[2:] == ["a very long name of\N{HORIZONTAL ELLIPSIS}", "yes"]
 
 
 def test_components_are_of_numbers_that_are_known():
