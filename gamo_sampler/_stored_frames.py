@@ -289,8 +289,9 @@ class _Strings:
     def read(self, spec, source):
         import pandas as pd
 
-        na_value = pd.NA if spec.get("na_value") is None else np.nan
-        dtype = pd.StringDtype(field(spec, "storage", str), na_value)
+        # Before 2.3, pandas knows no choice of the missing value.
+        na_value = () if spec.get("na_value") is None else (np.nan,)
+        dtype = pd.StringDtype(field(spec, "storage", str), *na_value)
         return pd.array(source.text(spec), dtype=dtype)
 
 
@@ -412,7 +413,7 @@ class _PolarsFrame(_Checked):
 @codec("polars.Series")
 class _PolarsSeries(_Checked):
     def written(self, value, out, path):
-        name = type(value.dtype).__name__
+        name = value.dtype.base_type().__name__
         if name not in POLARS:
             _refuse(path, f"of dtype {value.dtype}")
         arguments = [getattr(value.dtype, a) for a in POLARS[name]]

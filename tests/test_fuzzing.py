@@ -294,6 +294,7 @@ ALLOWED = [
     r"^Sparse rows, categories and missing values are mixed by weights",
     r"^early_stopping needs a class with at least 2 rows to validate on",
     r"^resume=True needs a checkpoint",
+    r"^checkpoint=.* is for a fit from the start, but warm_start=True",
     # In scikit-learn's: the log-loss needs all classes among the rows held out.
     r"^y_true and y_prob contain different number of classes",
     r"^y_true contains only one label",
