@@ -14,11 +14,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from imblearn.pipeline import make_pipeline
-from sklearn.inspection import DecisionBoundaryDisplay
 from sklearn.metrics import recall_score
 
 from gamo_sampler import GAMOClassifier
 from gamo_sampler.baselines import CGANSampler
+from gamo_sampler.displays import GeneratedRowsDisplay
 
 torch.set_num_threads(1)  # more would gain little with networks this small
 
@@ -28,7 +28,7 @@ def draw(n_majority, n_minority, rng):
     angle = rng.uniform(-0.75 * np.pi, 0.75 * np.pi, n_minority)
     arc = 2.0 * np.column_stack([np.cos(angle), np.sin(angle)])
     crescent = arc + rng.normal(scale=0.25, size=(n_minority, 2))
-    y = np.repeat([0, 1], [n_majority, n_minority])
+    y = np.repeat(["majority", "minority"], [n_majority, n_minority])
     return np.concatenate([blob, crescent]), y
 
 
@@ -68,29 +68,22 @@ def generated(model):
         return X[len(X_train) :][:200]
     if model.generator is None:
         return np.empty((0, 2))
-    return model.sample({1: 200}, random_state=0)[0]
+    return model.sample({"minority": 200}, random_state=0)[0]
 
 
 figure, axes = plt.subplots(1, 4, figsize=(13, 3.8), layout="constrained")
 for ax, (name, model) in zip(axes, models.items(), strict=True):
     model.fit(X_train, y_train)
-    DecisionBoundaryDisplay.from_estimator(
-        model,
-        X_test,
-        response_method="predict",
-        plot_method="pcolormesh",
-        cmap="coolwarm",
-        alpha=0.2,
-        ax=ax,
+    X = np.concatenate([X_train, generated(model)])
+    y = np.append(y_train, np.repeat("minority", len(X) - len(X_train)))
+    GeneratedRowsDisplay.from_resampled(
+        X, y, len(X_train), classifier=model, ax=ax, real_kw={"s": 8}
     )
-    ax.scatter(*X_train[y_train == 0].T, c="tab:blue", s=3, label="majority")
-    ax.scatter(*X_train[y_train == 1].T, c="tab:red", s=9, label="minority")
-    style = {"c": "tab:green", "marker": "+", "s": 16, "linewidth": 0.7}
-    ax.scatter(*generated(model).T, **style, label="generated")
     recalls = recall_score(y_test, model.predict(X_test), average=None)
     ax.set_title("{}\nrecall {:.2f} and {:.2f}".format(name, *recalls))
-    ax.set(aspect="equal", xticks=[], yticks=[])
-axes[0].legend(loc="upper left", fontsize="small")
+    ax.set(aspect="equal", xticks=[], yticks=[], xlabel="", ylabel="")
+for ax in axes[:-1]:
+    ax.get_legend().remove()
 
 # %%
 # The same game with the package's defaults: a generated row lies between two rows,

@@ -59,6 +59,7 @@ from ._past import FRESH, kept
 from ._saving import SaveMixin
 from ._stops import Stops, warn_of_interruption
 from ._stored import Weights, require
+from ._summary import SummaryMixin, check_summary, summed_up
 from ._torch import (
     Rows,
     Scaling,
@@ -86,10 +87,10 @@ from .exceptions import TrainingWarning
 
 CHUNK_VALUES = 2**18
 # Attributes that not every fitted estimator has.
-NOT_ALWAYS = {"feature_names_in_", "provenance_", "_low", "_high"}
+NOT_ALWAYS = {"feature_names_in_", "provenance_", "_low", "_high", "_summary"}
 
 
-class BaseGAMO(SaveMixin, BaseEstimator):
+class BaseGAMO(SaveMixin, SummaryMixin, BaseEstimator):
     """Parameters and training shared by `GAMOClassifier` and `GAMOSampler`."""
 
     _fitted_kinds: dict = {
@@ -114,6 +115,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         "_n_samples": int,
         "_random_state": np.random.RandomState,
         "_players": dict,
+        "_summary": dict,
     }
 
     _parameter_constraints: dict = {
@@ -527,7 +529,11 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         self.n_iter_ = len(self.history_)
         if stops.interrupted:
             warn_of_interruption(self.n_iter_, watcher)
-        for message in diagnose(self._outcome(training)):
+        outcome = self._outcome(training)
+        messages = diagnose(outcome)
+        n_generated = training.game.n_generated.round().long().tolist()
+        self._summary = summed_up(outcome, n_generated, messages)
+        for message in messages:
             warn(message, TrainingWarning)
 
     def _outcome(self, training):
@@ -641,6 +647,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
         self.classes_ = np.unique(y)
         self.history_ = []
         self.n_iter_ = self.n_rounds_ = 0
+        self._summary = {}
         for name in NETWORKS:
             setattr(self, f"{name}_", None)
         self._pool = None
@@ -708,6 +715,7 @@ class BaseGAMO(SaveMixin, BaseEstimator):
             np.ndim(self._scaling.center) == (self._image_shape is None),
             "the scaling is not that of the rows.",
         )
+        check_summary(getattr(self, "_summary", {}), c)
         if self._pool is not None:
             self._check_pool()
 

@@ -12,7 +12,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import GAMOClassifier
-from ._inner import CONSTRAINTS, comes_fitted, fitted_game
+from ._inner import CONSTRAINTS, InnerSummaryMixin, comes_fitted, fitted_game
 from ._saving import SaveMixin, saved
 from ._stored import require
 from ._typing import Data, ImageShape, Labels, Seed
@@ -20,7 +20,11 @@ from ._typing import Data, ImageShape, Labels, Seed
 
 @saved
 class GAMOFeatures(
-    SaveMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    SaveMixin,
+    InnerSummaryMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Map images or rows into the space F(x) in which the game is played.
 

@@ -20,7 +20,13 @@ from ._classifier import GAMOClassifier
 from ._frames import fill
 from ._game import Player
 from ._images import as_rows
-from ._inner import CONSTRAINTS, comes_fitted, fitted_game, given_game
+from ._inner import (
+    CONSTRAINTS,
+    InnerSummaryMixin,
+    comes_fitted,
+    fitted_game,
+    given_game,
+)
 from ._losses import divergence, reconstruction_loss
 from ._memory import FLOAT, check_memory, device_memory, result_part
 from ._networks import ConvexGenerator, Inverse, conv_pixels, mlp
@@ -46,7 +52,7 @@ ROUNDS_PER_EPOCH = 100
 
 
 @saved
-class GAMO2Pix(SaveMixin, ProvenanceMixin, NewRowsSampler):
+class GAMO2Pix(SaveMixin, InnerSummaryMixin, ProvenanceMixin, NewRowsSampler):
     r"""Over-sample images by turning generated features back into pictures.
 
     The convolutional game of :class:`GAMOClassifier` generates rows of F's space.

@@ -5,6 +5,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import GAMOClassifier
+from ._summary import SummaryMixin
 
 CONSTRAINTS = {
     "classifier": [GAMOClassifier, FrozenEstimator, None],
@@ -12,6 +13,14 @@ CONSTRAINTS = {
     "prefit": ["boolean"],
     "random_state": ["random_state"],
 }
+
+
+class InnerSummaryMixin(SummaryMixin):
+    """For estimators whose game `classifier_` has played."""
+
+    @property
+    def _played(self):
+        return getattr(self, "classifier_", None)
 
 
 def comes_fitted(classifier, prefit):

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from .._audit import COPY_WEIGHT
-from ._figures import COLORS, DARK, own_panels
+from ._figures import COLORS, DARK, name_of, own_panels
 
 # The x axis's label by measure.
 PANELS = {
@@ -155,4 +155,4 @@ class AuditDisplay:
 
 
 def _title(label, own):
-    return f"class {label}\n{own['n_generated']} from {own['n_real']}"
+    return f"class {name_of(label)}\n{own['n_generated']} from {own['n_real']}"

@@ -22,6 +22,9 @@ COLORS = (
 DARK = "#333333"
 PALE = "#b8bec6"
 MOST_NAMED = 10  # classes that a legend names
+MOST_LEVELS = 20  # categories that an axis names
+FEW_LEVELS = 5  # that stand side by side
+LONGEST_NAME = 20
 
 
 def own_axes(display, ax, figsize=None):
@@ -62,6 +65,29 @@ def colors_of(n):
 def named(n):
     """Positions of the classes that a legend names: all, or some evenly spaced."""
     return evenly(n, MOST_NAMED)
+
+
+def name_of(label):
+    """A label as text, of a length that leaves room for the picture."""
+    text = str(label)
+    long = len(text) > LONGEST_NAME
+    return f"{text[: LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}" if long else text
+
+
+def label_axes(ax, xlabel, ylabel, levels):
+    """Name the axes of points that are drawn, and their categories or dates."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    for axis, own in zip((ax.xaxis, ax.yaxis), levels, strict=True):
+        locator = axis.get_major_locator()
+        if own is not None:
+            shown = evenly(len(own), MOST_LEVELS)
+            axis.set_ticks(shown, labels=[name_of(own[i]) for i in shown])
+        elif isinstance(locator, AutoDateLocator):
+            axis.set_major_formatter(ConciseDateFormatter(locator))
+    if levels[0] is not None and len(levels[0]) > FEW_LEVELS:
+        ax.tick_params(axis="x", rotation=90)
 
 
 def as_pictures(X, image_shape, limits=None):

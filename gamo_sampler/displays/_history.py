@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from ._figures import COLORS, colors_of, named, own_panels
+from ._figures import COLORS, colors_of, name_of, named, own_panels
 
 M, G, D, F, OTHER = COLORS[0], COLORS[2], COLORS[1], COLORS[4], COLORS[3]
 # What a line is called, its colour, which is the player's, and its style.
@@ -200,7 +200,7 @@ class TrainingHistoryDisplay:
 
     def _parts(self, name):
         """(epochs, values) of a measure, of each of GAMO2Pix's decoders."""
-        parts: dict = {}
+        parts = {}
         for record in self.history:
             if name in record:
                 part = parts.setdefault(record.get("decoder"), ([], []))
@@ -219,7 +219,7 @@ class TrainingHistoryDisplay:
         ):
             line.set(color=color, linestyle=style)
         for i in named(n):
-            lines[i].set_label(str(classes[i]))
+            lines[i].set_label(name_of(classes[i]))
         return lines
 
 

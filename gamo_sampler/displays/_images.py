@@ -12,7 +12,7 @@ from .._base import BaseGAMO
 from .._frames import n_rows
 from .._provenance import ProvenanceMixin
 from .._typing import Data, ImageShape, Seed, Wanted
-from ._figures import as_pictures, bare, own_axes
+from ._figures import as_pictures, bare, name_of, own_axes
 
 ACROSS, DOWN = 1.0, 1.28  # an image, and room for the weight below it
 
@@ -68,9 +68,9 @@ class ImageGridDisplay:
         generated: ArrayLike,
         *,
         labels: ArrayLike,
-        sources: Sequence[ArrayLike],
-        rows: Sequence[ArrayLike],
-        weights: Sequence[ArrayLike],
+        sources: Sequence[Any],
+        rows: Sequence[Any],
+        weights: Sequence[Any],
     ) -> None:
         self.generated = generated
         self.labels = labels
@@ -100,7 +100,7 @@ class ImageGridDisplay:
         bare(ax)
         ax.set_yticks(
             DOWN * np.arange(n_lines) + 0.5,
-            labels=[f"class {label}" for label in np.asarray(self.labels)],
+            labels=[f"class {name_of(label)}" for label in np.asarray(self.labels)],
         )
         ax.set_xticks(
             [0.5, 1.2 + ACROSS * n_sources / 2], labels=["generated", "made of"]

@@ -153,7 +153,11 @@ def _levels(column):
 def _coordinates(column, levels, seed):
     if levels is None:
         return _as_numbers(column)
-    codes = np.searchsorted(levels, _as_text(column))
+    values = _as_text(column)
+    unknown = np.setdiff1d(values, levels).tolist()
+    if unknown:
+        raise ValueError(f"Generated rows have {unknown}, which no real row has.")
+    codes = np.searchsorted(levels, values)
     return codes + np.random.RandomState(seed).uniform(-JITTER, JITTER, len(codes))
 
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._frames import n_rows, part
 from .._typing import Data, Labels, Seed, Wanted
-from ._figures import DARK, colors_of, named, own_axes
+from ._figures import DARK, colors_of, label_axes, name_of, named, own_axes
 from ._plane import grid, laid_out_like, plane_of
 
 
@@ -301,18 +301,17 @@ class GeneratedRowsDisplay:
         )
 
     def _label(self, ax, colors):
-        ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
-        for axis, levels in zip((ax.xaxis, ax.yaxis), self.levels, strict=True):
-            if levels is not None:
-                axis.set_ticks(range(len(levels)), labels=levels)
         from matplotlib.lines import Line2D
 
+        label_axes(ax, self.xlabel, self.ylabel, self.levels)
         marks = [("real", ".", DARK), ("generated", "x", DARK)]
         items = [*colors.items()]
         shown = [items[i] for i in named(len(items))]
         marks += [(label, "s", color) for label, color in shown]
         handles = [
-            Line2D([], [], linestyle="", marker=marker, color=color, label=str(label))
+            Line2D(
+                [], [], linestyle="", marker=marker, color=color, label=name_of(label)
+            )
             for label, marker, color in marks
         ]
         ax.legend(

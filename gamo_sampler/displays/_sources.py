@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from .._audit import evenly
 from .._provenance import heaviest, per_row
 from .._typing import Array, Data, Labels
-from ._figures import DARK, PALE, own_axes
+from ._figures import DARK, PALE, label_axes, own_axes
 from ._plane import plane_of
 
 Kind = Literal["scatter", "matrix"]
@@ -196,10 +196,7 @@ class SourceWeightsDisplay:
         )
         if idle.any():
             ax.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
-        ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
-        for axis, levels in zip((ax.xaxis, ax.yaxis), self.levels, strict=True):
-            if levels is not None:
-                axis.set_ticks(range(len(levels)), labels=levels)
+        label_axes(ax, self.xlabel, self.ylabel, self.levels)
         return artist, "sum of weights, in generated rows"
 
     def _draw_matrix(self, ax):
