@@ -1,5 +1,6 @@
 """GAMOClassifier: the classifier M that comes out of the game."""
 
+from copy import deepcopy
 from typing import Self
 
 import numpy as np
@@ -17,7 +18,7 @@ from ._docs import documented
 from ._export import PriorCorrection, Served, check_path, exported
 from ._images import as_read, check_image_shape
 from ._lazy import check_rows, in_memory, subset
-from ._past import FRESH, Past
+from ._past import FRESH, Past, undone_on_error
 from ._priors import change_prior, check_prior, prior_ratio
 from ._saving import saved
 from ._stored import require
@@ -187,14 +188,19 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
                 f"checkpoint={self.checkpoint!r} is for a fit from the start, but "
                 "warm_start=True goes on from another one. Leave out either."
             )
-        goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        past = self._past() if goes_on else FRESH
         # A fit that fails leaves the estimator unfitted, never half fitted. Where it
-        # would go on, it stays as it was until the data are found to be right.
-        self._is_trained = goes_on
+        # would go on, it leaves the estimator as it was.
+        if self.warm_start and self.__sklearn_is_fitted__():
+            with undone_on_error(self):
+                self._fit_on(X, y, sample_weight, self._past())
+        else:
+            self._is_trained = False
+            self._fit_on(X, y, sample_weight, FRESH)
+        return self
+
+    def _fit_on(self, X, y, sample_weight, past):
         X, y, w, image_shape = self._checked(X, y, sample_weight, past)
         self._fit_used(X, y, w, image_shape, past)
-        return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -253,17 +259,21 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
         first = _check_partial_fit_first_call(self, classes)
         past = Past(self.classes_) if first else self._past(players=self._players)
         past.n_epochs = 1
+        with undone_on_error(self):
+            self._fit_batch(X, y, sample_weight, past)
+        return self
+
+    def _fit_batch(self, X, y, sample_weight, past):
         X, y, w, image_shape = self._checked(X, y, sample_weight, past)
         unknown = np.setdiff1d(y, self.classes_).tolist()
         if unknown:
             raise ValueError(
                 f"y has labels {unknown}, but the classes are {self.classes_.tolist()}."
             )
-        before = None if first else (self._class_sums, self.trained_prior_)
+        before = (self._class_sums, self.trained_prior_) if past.history else None
         self._fit_used(X, y, w, image_shape, past)
         if before:
             self._join_priors(*before, past.n_rounds)
-        return self
 
     def _past(self, players=None):
         """What the fit so far leaves to the next one."""
@@ -271,7 +281,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             classes=self.classes_,
             image_shape=self._image_shape,
             scaling=self._scaling,
-            random_state=self._random_state,
+            random_state=deepcopy(self._random_state),
             networks=self._networks(),
             players=players or {},
             history=self.history_,

@@ -1,11 +1,17 @@
 """What a fit goes on from: the weights, scaling and draws of the one before it."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from ._torch import Scaling
+
+WHY = {
+    "generator": "With neighborhood=None it has an output per row of the classes that "
+    "are generated, whose sizes have to stay then. "
+}
 
 
 @dataclass
@@ -60,6 +66,18 @@ class Past:
 FRESH = Past()
 
 
+@contextmanager
+def undone_on_error(estimator):
+    """Give an estimator its attributes back where what is done to it fails."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
 def kept(game):
     """Of the players' states what their networks at rest do not hold, on the CPU."""
     return {
@@ -84,8 +102,6 @@ def _load(network, before, name):
     except RuntimeError as error:
         raise ValueError(
             f"The {name} of the fit before cannot go on: for these parameters and rows "
-            "it has other weights. With neighborhood=None the generator has an output "
-            "per row of the classes that are generated, whose sizes have to stay then. "
-            "Take another neighborhood, or start anew: fit with warm_start=False. "
-            f"({error})"
+            f"it has other weights. {WHY.get(name, '')}Set the parameters back, or "
+            f"start anew: fit with warm_start=False. ({error})"
         ) from error

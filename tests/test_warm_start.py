@@ -173,8 +173,11 @@ def test_wrong_data_are_refused_and_the_model_stays(table, change, message):
 )
 def test_networks_of_another_shape_are_refused_by_name(table, parameters, player):
     model = warm().fit(*table).set_params(**parameters)
-    with pytest.raises(ValueError, match=f"The {player} of the fit before cannot go"):
+    with pytest.raises(
+        ValueError, match=f"The {player} of the fit before cannot go"
+    ) as raised:
         model.fit(*table)
+    assert ("neighborhood=None" in str(raised.value)) == (player == "generator")
     assert model.predict(table[0]).shape == (59,)
 
 
@@ -196,11 +199,29 @@ def test_images_keep_their_shape(digits):
         model.set_params(image_shape=(1, 4, 16)).fit(X, y)
 
 
-def test_a_fit_that_fails_leaves_nothing_to_go_on_from(table):
-    def fail(view):
-        raise RuntimeError("stop")
+def fail(view):
+    raise RuntimeError("stop")
 
-    model = warm().fit(*table).set_params(callbacks=[fail])
+
+@pytest.mark.parametrize("goes_on", ["fit", "partial_fit"])
+def test_what_fails_to_go_on_leaves_the_fit_before(table, goes_on):
+    X, y = table
+    model, same = (warm(random_state=0).fit(X, y) for _ in range(2))
+    before = set(vars(model))
+    with pytest.raises(RuntimeError, match="stop"):
+        getattr(model.set_params(callbacks=[fail]), goes_on)(X, y)
+    model.set_params(callbacks=None)
+    assert set(vars(model)) == before
+    assert_array_equal(model.predict_proba(X), same.predict_proba(X))
+    assert_array_equal(model.sample(9)[0], same.sample(9)[0])
+    assert_array_equal(
+        getattr(model, goes_on)(X, y).predict_proba(X),
+        getattr(same, goes_on)(X, y).predict_proba(X),
+    )
+
+
+def test_a_first_fit_that_fails_leaves_nothing_to_go_on_from(table):
+    model = warm(callbacks=[fail])
     with pytest.raises(RuntimeError, match="stop"):
         model.fit(*table)
     with pytest.raises(NotFittedError):
