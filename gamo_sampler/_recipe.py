@@ -1,7 +1,7 @@
 """What a balanced data set was made of, without the data."""
 
 from typing import Any, Self
-from zipfile import ZipFile
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 from scipy.sparse import csr_array, issparse, load_npz, save_npz
@@ -96,6 +96,9 @@ class Recipe:
         ValueError
             Where the file holds something else than convex weights.
         """
+        with open(path, "rb") as file:
+            if not is_zipfile(file):  # numpy would advise to unpickle it
+                raise ValueError(f"{path} holds no recipe: it is no file of arrays.")
         try:
             recipe = cls(csr_array(load_npz(path)), _named(path))
             _check_weights(recipe.weights)

@@ -1,5 +1,6 @@
 """A balanced data set made again from positions and weights."""
 
+import pickle
 import zipfile
 
 import numpy as np
@@ -199,6 +200,15 @@ def test_no_categories_are_named_too(table, tmp_path):
     recipe.save(tmp_path / "recipe.npz")
     X_again, _ = Recipe.load(tmp_path / "recipe.npz").apply(X, y)
     pd.testing.assert_frame_equal(X_again, X_resampled)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", pickle.dumps({}), b"\x93NUMPY"])
+def test_what_is_no_file_of_arrays_is_refused_without_advice(tmp_path, content):
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="other holds no recipe") as raised:
+        Recipe.load(path)
+    assert "pickle" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
