@@ -263,7 +263,7 @@ def test_sample_gives_new_rows_unless_the_random_state_is_fixed(table):
 
 def test_sample_in_chunks(table, monkeypatch):
     model = fitted(table)
-    monkeypatch.setattr("gamo_sampler._base.CHUNK_VALUES", 100)
+    monkeypatch.setattr("gamo_sampler._generation.CHUNK_VALUES", 100)
     rows, labels = model.sample({1: 70, 2: 1})
     assert len(rows) == len(labels) == 71
 

@@ -10,6 +10,7 @@ from scipy.stats import beta, kstest
 from gamo_sampler import GAMOClassifier
 from gamo_sampler._draws import Mix
 from gamo_sampler._game import LOSSES, never
+from gamo_sampler._labelled import Labelled
 
 from .transcription import PlainGame
 
@@ -26,7 +27,7 @@ def make_game_of(X, y, sample_weight=None, **parameters):
     counts = np.bincount(y)
     n_generated = (counts.max() - counts) * (estimator.generator is not None)
     rng = torch.Generator().manual_seed(0)
-    return estimator._make_game(X, y, n_generated, rng, sample_weight=sample_weight)
+    return estimator._make_game(Labelled(X, y, sample_weight), n_generated, rng)
 
 
 def make_game(X, y, **parameters):

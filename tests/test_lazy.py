@@ -357,7 +357,7 @@ def collected(blocks):
     ],
 )
 def test_blocks_make_up_the_whole(table, chunk_size, settings, monkeypatch):
-    monkeypatch.setattr("gamo_sampler._base.CHUNK_VALUES", 2000)
+    monkeypatch.setattr("gamo_sampler._generation.CHUNK_VALUES", 2000)
     X, y = table
     settings = {"max_iter": 2, "random_state": 0} | settings
     X_expected, y_expected = GAMOSampler(**settings).fit_resample(X, y)
@@ -464,7 +464,7 @@ def test_sampled_blocks_are_those_of_sample(table, chunk_size):
 
 
 def test_memory_of_sampled_blocks_does_not_grow(table, monkeypatch):
-    monkeypatch.setattr("gamo_sampler._base.CHUNK_VALUES", 400)
+    monkeypatch.setattr("gamo_sampler._generation.CHUNK_VALUES", 400)
     X, y = table
     sampler = GAMOSampler(max_iter=2, random_state=0)
     sampler.fit_resample(X, y)

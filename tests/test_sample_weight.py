@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import compute_class_weight
 
 from gamo_sampler import GAMO2Pix, GAMOClassifier
+from gamo_sampler._labelled import Labelled
 from gamo_sampler._watch import Watcher, balanced_log_loss
 
 SMALL = {"batch_size": 16, "latent_dim": 5, "max_iter": 3, "random_state": 0}
@@ -31,7 +32,7 @@ def game_of(X, y, sample_weight, **parameters):
     counts = np.bincount(y)
     n_generated = counts.max() - counts
     rng = torch.Generator().manual_seed(0)
-    return model._make_game(X, y, n_generated, rng, sample_weight=sample_weight)
+    return model._make_game(Labelled(X, y, sample_weight), n_generated, rng)
 
 
 @pytest.fixture

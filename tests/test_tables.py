@@ -591,7 +591,7 @@ def test_the_majority_is_never_dense(monkeypatch):
         rows.append(len(block))
         return block
 
-    for module in ("_torch", "_base"):
+    for module in ("_torch", "_base", "_generation"):
         monkeypatch.setattr(f"gamo_sampler.{module}.block_size", lambda width: 10)
     monkeypatch.setattr(SparseTable, "_read", counted)
     monkeypatch.setattr("gamo_sampler._health.N_COMPARED", 12)  # rows that are measured
