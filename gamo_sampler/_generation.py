@@ -36,6 +36,9 @@ CHUNK_VALUES = 2**18
 class GenerationMixin:
     """Rows by the generator of a fitted game, and outputs of its networks."""
 
+    feature_extractor: Any
+    feature_extractor_: Any
+
     def __sklearn_is_fitted__(self):
         return getattr(self, "_is_trained", False)
 
