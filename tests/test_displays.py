@@ -236,6 +236,8 @@ def test_rows_in_two_columns(classifier, iris):
     np.testing.assert_array_equal(
         made.get_facecolor(), display.real_[2].get_facecolor()
     )
+    under, _, over = [artist.get_zorder() for artist in display.real_]
+    assert under < made.get_zorder() < over
     assert texts(ax.get_legend()) == ["real", "generated", *NAMES]
     assert display.surface_ is None  # two columns do not tell the other two
 

@@ -122,12 +122,12 @@ class GeneratedRowsDisplay:
         self.classes_ = np.unique(np.concatenate(labels))
         colors = dict(zip(self.classes_, colors_of(len(self.classes_)), strict=True))
         self.surface_ = self._draw_regions(ax, [*colors.values()])
-        style = {"s": 20, "edgecolors": "w", "linewidths": 0.4, "zorder": 2}
-        style |= dict(real_kw or {})
+        style = {"s": 20, "edgecolors": "w", "linewidths": 0.4} | dict(real_kw or {})
         self.real_ = _scatter(ax, self.real, y_real, colors, style)
         style = {"s": 26, "marker": "x", "linewidths": 1, "zorder": 1.5}
         style |= dict(generated_kw or {})
         self.generated_ = _scatter(ax, self.generated, y_generated, colors, style)
+        self._raise_own(**dict(real_kw or {}))
         self._label(ax, colors)
         return self
 
@@ -281,6 +281,13 @@ class GeneratedRowsDisplay:
             regions=regions,
             levels=plane.levels,
         )
+
+    def _raise_own(self, zorder=None, **_):
+        """Real rows lie over generated ones of their class, under those of others."""
+        generated = {artist.get_label() for artist in self.generated_}
+        for artist in self.real_:
+            above = artist.get_label() in generated
+            artist.set_zorder((2 if above else 1) if zorder is None else zorder)
 
     def _draw_regions(self, ax, colors):
         if self.regions is None:
