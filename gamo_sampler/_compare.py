@@ -30,6 +30,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from ._bar import tqdm
 from ._columns import as_floats, categorical_mask, is_frame, is_missing
 from ._contenders import CONTENDERS, Task, left_out
+from ._frames import import_pandas
 from ._torch import private_random_state
 from ._typing import Data, Labels, Seed
 from ._verdict import (
@@ -246,19 +247,9 @@ def default_learners(seed):
     }
 
 
-def import_pandas():
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            "Tables need pandas: pip install 'gamo_sampler[cli]'."
-        ) from error
-    return pandas
-
-
 def tabulated(X):
     """A pandas frame of the columns of floats, then those of strings; their number."""
-    pd = import_pandas()
+    pd = import_pandas("compare")
     if issparse(X):
         raise TypeError("compare takes dense tables, but X is sparse.")
     if is_frame(X) and not hasattr(X, "iloc"):

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ._compare import import_pandas
+from ._frames import import_pandas
 
 # Lower case. The dot of a number may be at either end, but codes start with zeros.
 INTEGER = r"(0|-?[1-9][0-9]*)"
@@ -43,7 +43,7 @@ def new_file(path):
 
 
 def read(path, target):
-    pd = import_pandas()
+    pd = import_pandas("A table in a file")
     if kind_of(path) == ".parquet":
         return pd.read_parquet(path)
     text = read_text(path)
@@ -57,7 +57,7 @@ def read(path, target):
 
 def read_text(path):
     """The values of a CSV file as they are written; only empty ones are missing."""
-    pd = import_pandas()
+    pd = import_pandas("A table in a file")
     form = {"dtype": str, "keep_default_na": False, "na_values": [""]}
     try:
         check_separator(path, pd.read_csv(path, nrows=0, **form).columns)
@@ -88,7 +88,7 @@ def typed(text, missing):
     What starts with a zero, or has more digits than an integer of 64 bits, is a code,
     and stays text.
     """
-    pd = import_pandas()
+    pd = import_pandas("A table in a file")
     words = text.str.strip().str.lower()
     words = words[~words.isin(missing)].dropna()
     if len(words) and words.str.fullmatch(INTEGER).all():
@@ -132,7 +132,7 @@ def write_longer(source, frame, n, path):
 def is_default(index):
     """Whether an index holds nothing but positions."""
     return list(index.names) == [None] and index.equals(
-        import_pandas().RangeIndex(len(index))
+        import_pandas("A table in a file").RangeIndex(len(index))
     )
 
 

@@ -9,6 +9,16 @@ from narwhals.dependencies import is_into_dataframe, is_into_series
 from scipy.sparse import issparse, vstack
 
 
+def import_pandas(who):
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(
+            f"{who} needs pandas: pip install 'gamo_sampler[cli]'."
+        ) from error
+    return pandas
+
+
 def is_frame(X):
     # Of the type, as a lazy frame would have to look them up.
     return hasattr(type(X), "columns")

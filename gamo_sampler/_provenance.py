@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._columns import as_floats, from_floats
+from ._frames import import_pandas
 from ._torch import private_random_state
 from ._typing import Array, Seed
 
@@ -36,8 +37,7 @@ class ProvenanceMixin:
             ``row``, positions in X, and ``weight``, the greatest first; an original
             row comes from itself. Needs pandas.
         """
-        import pandas as pd
-
+        pd = import_pandas("explain")
         rows, weights = self._sources_of(row)
         return pd.DataFrame({"row": rows, "weight": weights})
 

@@ -1,5 +1,6 @@
 """Generated rows say which rows they were made of."""
 
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -340,3 +341,11 @@ def test_heaviest_is_argmax(counts):
     votes = Weighted()
     votes.provenance_ = weights
     np.testing.assert_array_equal(votes.carry(np.arange(5), "vote"), dense.argmax(1))
+
+
+def test_explain_says_what_it_needs(table, monkeypatch):
+    sampler = GAMOSampler(max_rounds=1, random_state=0)
+    sampler.fit_resample(*table)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r"explain needs pandas: pip install"):
+        sampler.explain(60)
