@@ -26,7 +26,7 @@ from ._watch import (
 )
 
 # Attributes that not every fitted estimator has.
-NOT_ALWAYS = {"feature_names_in_", "provenance_", "_low", "_high"}
+NOT_ALWAYS = {"feature_names_in_", "provenance_", "_low", "_high", "_summary"}
 
 
 class RestoringMixin(SaveMixin):
