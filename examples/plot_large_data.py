@@ -1,7 +1,7 @@
 """
-===============================
+=================================
 More rows than memory should hold
-===============================
+=================================
 
 A balanced data set need not exist in memory at once. Here it is written to disk block
 by block, from a table in a file; then partition by partition, from Parquet to Parquet;
