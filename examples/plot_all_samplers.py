@@ -103,6 +103,6 @@ for ax, measure in zip(axes, measures, strict=True):
     ax.set_xlabel(f"{measure.replace('_', ' ')}, gain over doing nothing")
 axes[0].set_yticks(range(len(names)), names)
 axes[0].invert_yaxis()
-axes[0].legend(loc="lower right", fontsize="small")
+axes[1].legend(loc="lower left", fontsize="small")
 
 plt.show()

@@ -113,8 +113,8 @@ for i, (name, found) in enumerate(recalls.items()):
     bars = ax.bar(positions + 0.4 * i, found, 0.38, label=name)
     ax.bar_label(bars, fmt="%.2f")
 ax.set_xticks(positions + 0.2, ["majority", "minority"])
-ax.set(ylabel="recall on test rows", ylim=(0, 1.1))
-ax.legend(title="one pass over the rows", loc="lower right")
+ax.set(ylabel="recall on test rows", ylim=(0, 1.4))
+ax.legend(title="one pass over the rows", loc="upper center", ncols=2)
 
 folder.cleanup()
 plt.show()
