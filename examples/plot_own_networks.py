@@ -52,8 +52,8 @@ report("M with dropout", classifier=with_dropout)
 
 # %%
 # D gets a row with its one-hot label, and gives a score. One hidden layer of few units
-# has less room to learn the few rows of a rare class by heart. One run each: differences
-# of .01 mean nothing here.
+# has less room to learn the few rows of a rare class by heart. One run each:
+# differences of .01 mean nothing here.
 
 
 def small(n_in, n_out):
