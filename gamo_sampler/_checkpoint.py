@@ -3,15 +3,13 @@
 import hashlib
 import math
 import os
-import re
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from sklearn.utils import gen_batches
 
+from ._described import described, without_addresses
 from ._persistence import OtherFileError, read_file, write_file
 from ._torch import block_size
 from ._version import __version__
@@ -237,25 +235,6 @@ def digest_of_rows(X):
     return found.hexdigest()
 
 
-def described(value):
-    """Text that is the same in another process, and other text for another value."""
-    if isinstance(value, np.ndarray):
-        is_object = value.dtype.hasobject
-        content = repr(value.tolist()).encode() if is_object else value.tobytes()
-        return f"{value.dtype} {value.shape} {hashlib.sha256(content).hexdigest()}"
-    if isinstance(value, np.random.RandomState):
-        return described(value.get_state(legacy=False))
-    if isinstance(value, Mapping):
-        return described(list(value.items()))
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(described, value))}]"
-    if isinstance(value, partial):
-        return described(["partial", value.func, value.args, value.keywords])
-    if hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
-    return without_addresses(repr(value))
-
-
 def structure(network):
     """Layers, and the names, types and shapes of what a network's state holds."""
     parts = [
@@ -264,7 +243,3 @@ def structure(network):
         for name, v in network.state_dict().items()
     ]
     return [without_addresses(repr(network)), *parts]
-
-
-def without_addresses(text):
-    return re.sub(" at 0x[0-9a-f]+", "", text)

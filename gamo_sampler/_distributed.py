@@ -17,6 +17,8 @@ import torch.distributed as dist
 from joblib.parallel import get_active_backend
 from torch import nn
 
+from ._described import described
+
 N_COMPARED = 256
 # Which a process may have to itself: who ends training ends it for all.
 OWN_PARAMETERS = {"callbacks", "device", "max_time", "verbose"}
@@ -220,7 +222,7 @@ class Group:
         given = {"X": np.asarray(X[some]), **given}
         given |= {"random_state": rng.initial_seed()}
         given = {k: v for k, v in given.items() if k not in OWN_PARAMETERS}
-        sums = [_checksum(value) for value in given.values()]
+        sums = [zlib.crc32(described(value).encode()) for value in given.values()]
         sums = torch.tensor([sums], dtype=torch.int64, device=self.device)
         first, *others = self.whole(sums, self.size).tolist()
         for rank, other in enumerate(others, start=1):
@@ -253,15 +255,6 @@ class Group:
 def fresh_seed():
     """From the system: numpy's global state is left alone."""
     return int(np.random.RandomState().randint(2**31 - 1))
-
-
-def _checksum(value):
-    """Of what is equal, the same in all processes; of callables, of their names."""
-    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        return zlib.crc32(np.ascontiguousarray(value))
-    if callable(value):
-        value = getattr(value, "__qualname__", type(value).__qualname__)
-    return zlib.crc32(repr(value).encode())
 
 
 ALONE = Alone()

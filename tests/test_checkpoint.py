@@ -23,11 +23,11 @@ from gamo_sampler._checkpoint import (
     KIND,
     Checkpoint,
     decoded,
-    described,
     digest_of_rows,
     encoded,
     structure,
 )
+from gamo_sampler._described import described
 from gamo_sampler._game import Game
 from gamo_sampler._lazy import lazy_rows
 from gamo_sampler._persistence import read_file, write_file

@@ -49,7 +49,7 @@ ALLOWED = {
         "exceptions",
     },
     "_build": {"_networks"},
-    "_checkpoint": {"_persistence", "_torch", "_version", "_warn"},
+    "_checkpoint": {"_described", "_persistence", "_torch", "_version", "_warn"},
     "_classifier": {
         "_base",
         "_docs",
@@ -68,7 +68,8 @@ ALLOWED = {
     "_constraints": {"_provenance"},
     "_contenders": {"_priors", "_sampler", "_tables"},
     "_diagnosis": {"_audit"},
-    "_distributed": set(),
+    "_described": set(),
+    "_distributed": {"_described"},
     "_docs": set(),
     "_draws": {"_distributed", "_losses", "_networks", "_stored", "_torch"},
     "_export": {"_torch"},
