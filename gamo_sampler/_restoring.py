@@ -104,6 +104,13 @@ class RestoringMixin(SaveMixin):
         """That the parts of what was read fit together."""
         missing = sorted(set(self._fitted_kinds) - set(vars(self)) - NOT_ALWAYS)
         require(not missing, f"there is no {', '.join(missing)}.")
+        fits = all(isinstance(record, dict) for record in self.history_)
+        require(fits, "history_ has no record for each epoch.")
+        fits = set(self._players) <= set("FMDG")
+        require(
+            fits and all(isinstance(state, dict) for state in self._players.values()),
+            "what is kept of the players is of nobody who plays.",
+        )
         c, lots = len(self.classes_), self._lots
         require(self.classes_.ndim == 1 and c, "classes_ is not a list of labels.")
         fits = (lots.n_classes, lots.latent_dim) == (c, self.latent_dim)

@@ -832,6 +832,10 @@ def array_of(tensors, values):
     return {**kind, "tensor": "own"}
 
 
+def dict_of(*items):
+    return {"type": "builtins.dict", "items": list(items)}
+
+
 HUGE = 10**9
 HOSTILE = {
     "a network of 4 exabytes": set_parameter("hidden_layer_sizes", [HUGE, HUGE]),
@@ -863,6 +867,9 @@ HOSTILE = {
     "no templates": drop_fitted("_templates"),
     "classes of another type": set_fitted("classes_", "abc"),
     "flag of another type": set_fitted("_is_trained", 1),
+    "a history of numbers": set_fitted("history_", [1, 2]),
+    "a player of words": set_fitted("_players", dict_of(["M", "abc"])),
+    "an unknown player": set_fitted("_players", dict_of(["X", dict_of()])),
     "fewer classes": set_tensor("classes_", lambda t: t[:2]),
     "no rows": drop_tensor("_pool"),
     "fewer rows": set_tensor("_pool", lambda t: t[:-1]),
