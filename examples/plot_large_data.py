@@ -103,7 +103,8 @@ print(sorted(file.name for file in (path / "target").iterdir()))
 
 dataset = BalancedDataset(sampler, on_disk, y, batch_size=256)
 seen = np.zeros(2, dtype=int)
-for _, own in DataLoader(dataset, batch_size=None):
+generator = torch.Generator().manual_seed(0)  # a loader draws a seed for each pass
+for _, own in DataLoader(dataset, batch_size=None, generator=generator):
     seen += np.bincount(own.numpy(), minlength=2)
 print("labels seen in one epoch:", seen)
 
