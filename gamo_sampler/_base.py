@@ -304,9 +304,12 @@ class BaseGAMO(
         """Play the game to its end, or to where somebody ends it."""
         self.history_ = training.history
         watcher = training.watcher
-        check_memory("Training", self._parts_of_game(training.game), self.device_)
-        if self.verbose > 1:
-            print(self._memory(training.game))
+        # A user's network may draw: the fit is the same whether it is measured or not.
+        rng = training.users_rng
+        with rng.unmoved() if rng else nullcontext():
+            check_memory("Training", self._parts_of_game(training.game), self.device_)
+            if self.verbose > 1:
+                print(self._memory(training.game))
         if self.verbose and self.resume:
             print(f"Epochs taken from {self.checkpoint}: {len(self.history_)}")
         with (

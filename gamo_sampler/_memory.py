@@ -183,12 +183,7 @@ def activation_bytes(networks, x):
             kept[tensor.data_ptr()] = tensor.nbytes
         return tensor
 
-    # A user's network may draw: the fit is the same whether it is measured or not.
-    devices = range(torch.cuda.device_count())
-    with (
-        torch.random.fork_rng(devices),
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-    ):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         for network in networks:
             x = network(x)
     return sum(kept.values())

@@ -111,6 +111,15 @@ class ProcessRNG:
         finally:
             self._swap()
 
+    @contextmanager
+    def unmoved(self):
+        """Those there are, put back after a block that may draw."""
+        before = self.state()
+        try:
+            yield
+        finally:
+            self.restore(before)
+
     def _swap(self):
         aside, self.aside = self.aside, self.state()
         self.restore(aside)

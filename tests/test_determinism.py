@@ -91,6 +91,18 @@ def test_fits_in_threads_give_what_they_give_alone(table, kind):
         assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("kind", BUILT_IN)
+def test_our_networks_never_set_the_process_s_random_state(table, kind, monkeypatch):
+    """Not even to what it was: another thread may have drawn from it meanwhile."""
+
+    def refuse(*args):
+        raise AssertionError("set")
+
+    for name in ("set_rng_state", "manual_seed"):
+        monkeypatch.setattr(torch, name, refuse)
+    bits(kind, table)
+
+
 def test_joblib_s_threads_give_the_same(table):
     """Its processes are in test_classifier.py, Dask's in test_searches.py."""
     found = [
