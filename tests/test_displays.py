@@ -15,6 +15,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from imblearn.over_sampling import SMOTE
+from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -633,3 +634,33 @@ def test_measures_that_there_are_not():
     assert display.bars_[3][0].get_width() == 0
     with pytest.raises(ValueError, match="no class was generated"):
         AuditDisplay.from_audit({})
+
+
+def test_dollars_are_no_formulas(iris):
+    X, y = iris
+    frame = pd.DataFrame(np.asarray(X)[:, :2], columns=["$a_$", "$b"])
+    _, codes = np.unique(y, return_inverse=True)
+    labels = np.array(["$10k-$20k", "up to $5_$", "$"])[codes]
+    sampler = GAMOSampler(random_state=0)
+    sampler.fit_resample(frame, labels)
+    rows = GeneratedRowsDisplay.from_estimator(sampler, frame, labels)
+    assert rows.ax_.get_xlabel() == r"\$a_\$"
+    for display in (
+        rows,
+        TrainingHistoryDisplay.from_estimator(sampler),
+        AuditDisplay.from_estimator(sampler),
+        SourceWeightsDisplay.from_estimator(sampler, frame, labels),
+    ):
+        display.figure_.canvas.draw()  # where formulas are read
+
+
+def test_a_picture_leaves_the_estimator_as_it_was(iris):
+    X, y = iris
+    sampler, same = GAMOSampler(random_state=0), GAMOSampler(random_state=0)
+    sampler.fit_resample(X, y)
+    same.fit_resample(X, y)
+    one, other = (
+        GeneratedRowsDisplay.from_estimator(sampler, X, y, n=9) for _ in range(2)
+    )
+    assert_array_equal(one.generated, other.generated)
+    assert_array_equal(sampler.sample(9)[0], same.sample(9)[0])

@@ -71,14 +71,20 @@ def name_of(label):
     """A label as text, of a length that leaves room for the picture."""
     text = str(label)
     long = len(text) > LONGEST_NAME
-    return f"{text[: LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}" if long else text
+    text = f"{text[: LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}" if long else text
+    return plain(text)
+
+
+def plain(text):
+    """Text that matplotlib does not take for a formula."""
+    return text.replace("$", r"\$")
 
 
 def label_axes(ax, xlabel, ylabel, levels):
     """Name the axes of points that are drawn, and their categories or dates."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(xlabel=plain(xlabel), ylabel=plain(ylabel))
     for axis, own in zip((ax.xaxis, ax.yaxis), levels, strict=True):
         locator = axis.get_major_locator()
         if own is not None:

@@ -172,7 +172,7 @@ class TrainingHistoryDisplay:
         display : TrainingHistoryDisplay
             The plotted display.
         """
-        check_is_fitted(estimator, "history_")
+        check_is_fitted(estimator)
         display = cls(estimator.history_, classes=estimator.classes_)
         return display.plot(ax, panels=panels)
 

@@ -119,7 +119,7 @@ class ImageGridDisplay:
         n: Wanted | None = None,
         n_sources: int = 4,
         image_shape: ImageShape = None,
-        random_state: Seed = None,
+        random_state: Seed = 0,
         ax: Any = None,
     ) -> Self:
         """Generate images with a fitted estimator, and show them beside their sources.
@@ -139,8 +139,9 @@ class ImageGridDisplay:
         image_shape : tuple of 3 int, default=None
             (channels, height, width), for flat images that the estimator was not told
             the shape of.
-        random_state : int, RandomState instance or None, default=None
-            As in `sample`.
+        random_state : int, RandomState instance or None, default=0
+            As in `sample`. With an int the estimator's own random state stays where it
+            was, and the picture can be had again.
         ax : matplotlib Axes, default=None
             As in `plot`.
 

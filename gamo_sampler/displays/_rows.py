@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import column_or_1d
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._frames import n_rows, part
 from .._typing import Data, Labels, Seed, Wanted
@@ -142,7 +142,7 @@ class GeneratedRowsDisplay:
         columns: Sequence[Any] | None = None,
         classifier: Any = None,
         grid_resolution: int = 100,
-        random_state: Seed = None,
+        random_state: Seed = 0,
         ax: Any = None,
         real_kw: Mapping[str, Any] | None = None,
         generated_kw: Mapping[str, Any] | None = None,
@@ -170,8 +170,9 @@ class GeneratedRowsDisplay:
             of principal components where all columns are numbers.
         grid_resolution : int, default=100
             Number of points along each axis at which predictions are made.
-        random_state : int, RandomState instance or None, default=None
-            As in `sample`.
+        random_state : int, RandomState instance or None, default=0
+            As in `sample`. With an int the estimator's own random state stays where it
+            was, and the picture can be had again.
         ax : matplotlib Axes, default=None
             As in `plot`.
         real_kw, generated_kw : dict, default=None
@@ -189,6 +190,7 @@ class GeneratedRowsDisplay:
             missing values, or regions where the plane does not tell a whole row.
         """
         check_is_fitted(estimator)
+        check_consistent_length(X, y)
         in_features = getattr(estimator, "feature_extractor", None) is not None
         if in_features:
             X = estimator.extract_features(X)

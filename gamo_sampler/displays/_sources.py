@@ -158,7 +158,7 @@ class SourceWeightsDisplay:
         Raises
         ------
         ValueError
-            If no row of the class was generated, or X and y are not the rows that
+            If no row of the class was generated, or X and y are not as many rows as
             `fit_resample` was given.
         """
         weights = estimator._weights()
