@@ -96,6 +96,9 @@ sphinx_gallery_conf = {
     "reset_argv": lambda conf, script: [],
     "download_all_examples": False,
     "show_memory": False,
+    # Tables and estimators are shown as notebooks show them; the text that stands for a
+    # legend or a display says nothing.
+    "capture_repr": ("_repr_html_",),
     "write_computation_times": False,
     "remove_config_comments": True,
     "doc_module": ("gamo_sampler",),

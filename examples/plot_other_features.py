@@ -9,13 +9,15 @@ the transformer stands before the sampler in the pipeline, so that new images go
 same way.
 """
 
+import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from imblearn.datasets import make_imbalance
 from imblearn.pipeline import make_pipeline
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import recall_score
 from sklearn.model_selection import train_test_split
 from torch import nn
 
@@ -31,13 +33,16 @@ X_train, y_train = make_imbalance(
 )
 
 
+recalls = {}
+
+
 def report(name, features, X_train=X_train, X_test=X_test):
     model = make_pipeline(
         *features, GAMOSampler(random_state=0), LogisticRegression(max_iter=2000)
     )
     model.fit(X_train, y_train)
-    score = balanced_accuracy_score(y_test, model.predict(X_test))
-    print(f"{name:15s} balanced accuracy {score:.3f}")
+    recalls[name] = recall_score(y_test, model.predict(X_test), average=None)
+    print(f"{name:15s} balanced accuracy {recalls[name].mean():.3f}")
 
 
 report("pixels", [])
@@ -79,4 +84,16 @@ report("embeddings", [], embed(X_train), embed(X_test))
 
 # %%
 # On images as small as these F gains nothing over pixels, and filters at random do
-# better than both. Which features are right is for your data to say.
+# better than both, most of all on the rare digits. It is one split and one run. Which
+# features are right is for your data to say.
+
+figure, ax = plt.subplots(figsize=(8, 3.6), layout="constrained")
+del recalls["embeddings"]  # those of the frozen network
+colors = ("tab:blue", "tab:orange", "gray", "black")
+for i, (name, found) in enumerate(recalls.items()):
+    at = np.arange(10) + 0.15 * (i - 1.5)
+    ax.plot(at, found, "o^sD"[i], color=colors[i], label=name)
+ax.set_xticks(range(10), [f"{label}\n{n}" for label, n in counts.items()])
+ax.set(xlabel="digit, and its images in training", ylabel="recall on test images")
+ax.legend(loc="lower left")
+plt.show()

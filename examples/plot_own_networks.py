@@ -8,6 +8,7 @@ extractor. Networks are given as functions of the numbers of inputs and outputs,
 the estimator can be cloned and seeded.
 """
 
+import matplotlib.pyplot as plt
 import torch
 from imblearn.datasets import make_imbalance
 from imblearn.metrics import geometric_mean_score
@@ -16,6 +17,7 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from gamo_sampler import GAMOClassifier
+from gamo_sampler.displays import TrainingHistoryDisplay
 
 torch.set_num_threads(1)  # more would gain little with networks this small
 
@@ -85,6 +87,11 @@ model = report("an F of your own", feature_extractor=convolutions)
 print("features:", model.extract_features(X_test[:3]).shape)
 
 # %%
+# Whatever the networks, the losses and the health of the game are kept epoch by epoch.
+
+TrainingHistoryDisplay.from_estimator(model)
+
+# %%
 # A network with a mistake in it is refused before training, with what it was given and
 # what it gave.
 
@@ -92,3 +99,5 @@ try:
     GAMOClassifier(classifier=lambda n_in, n_out: nn.Linear(n_in, 3)).fit(X, y)
 except ValueError as error:
     print(error)
+
+plt.show()

@@ -7,6 +7,7 @@ Breast cancer with 15 malignant cases left to learn from: balanced accuracy of a
 logistic regression on the remaining rows, over ten draws of the training set.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from imblearn.over_sampling import SMOTE
@@ -42,13 +43,24 @@ for seed in range(10):
         scores[name].append(score)
 
 # %%
-# The draws are the same for all three, so look at the differences draw by draw: their
-# standard error is much smaller than the scores' own spread.
+# The draws are the same for all three, so look at the differences draw by draw, with
+# the standard error of their mean. Both over-samplers gain; which of them gains more,
+# ten draws do not tell.
 
-for name, values in scores.items():
-    gain = np.subtract(values, scores["nothing"])
+gains = {name: np.subtract(scores[name], scores["nothing"]) for name in samplers}
+for name, gain in gains.items():
     error = gain.std(ddof=1) / np.sqrt(len(gain))
-    print(f"{name:8s} {np.mean(values):.3f}   gain {gain.mean():+.3f} +- {error:.3f}")
+    mean = np.mean(scores[name])
+    print(f"{name:8s} {mean:.3f}   gain {gain.mean():+.3f} +- {error:.3f}")
+
+figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
+draws = np.arange(1, 11)
+ax.plot(draws, gains["SMOTE"], "o", color="tab:blue", label="SMOTE")
+ax.plot(draws, gains["GAMO"], "x", color="black", label="GAMO")
+ax.axhline(0, color="gray", linestyle=":")
+ax.set(xlabel="draw of the training set", xticks=draws)
+ax.set_ylabel("gain in balanced accuracy\nover doing nothing")
+ax.legend()
 
 # %%
 # A grid search takes the samplers as one more choice. Their parameters go by the step's
@@ -96,3 +108,4 @@ for mean, spread, chosen in zip(
 
 score = balanced_accuracy_score(y[test], search.predict(X[test]))
 print(f"{score:.3f} with {search.best_params_}")
+plt.show()

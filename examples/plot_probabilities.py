@@ -14,7 +14,7 @@ from imblearn.pipeline import make_pipeline
 from sklearn.calibration import CalibrationDisplay
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss, recall_score
+from sklearn.metrics import brier_score_loss, precision_score, recall_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
@@ -57,13 +57,17 @@ probabilities = {
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
 for ax, (model, by_prior) in zip(axes, probabilities.items(), strict=True):
     for name, p in by_prior.items():
-        CalibrationDisplay.from_predictions(y_test, p, n_bins=10, ax=ax, name=name)
+        CalibrationDisplay.from_predictions(
+            y_test, p, n_bins=10, ax=ax, name=name, marker="os"[name == "corrected"]
+        )
         brier = brier_score_loss(y_test, p)
         recall = recall_score(y_test, p > 0.5)
+        precision = precision_score(y_test, p > 0.5)
         print(
             f"{model:20s} {name:10s} mean probability {p.mean():.3f} "
             f"(frequency {y_test.mean():.3f})   Brier score {brier:.3f}   "
-            f"recall {recall:.3f}"
+            f"recall {recall:.3f}   precision {precision:.3f}"
         )
+    ax.legend(loc="upper left")
     ax.set(title=model, xlabel="probability of the rare class", ylabel="its frequency")
 plt.show()

@@ -34,10 +34,10 @@ print(len(X), "rows,", len(X_resampled) - len(X), "generated ones behind them")
 # One row
 # -------
 #
-# By default a row lies between two real ones. With ``neighborhood=None`` it is made of
-# all rows of its class, as in the paper, most of them with little weight.
+# By default a row lies between two real ones. With ``neighborhood=None`` it may be made
+# of all rows of its class, as in the paper; most of them have little weight.
 
-row = len(X) + 4
+row = len(X) + 5
 print(sampler.explain(row))
 rebuilt = sampler.provenance_[[row - len(X)]] @ X.to_numpy()
 print("the weighted mean is the row:", np.allclose(rebuilt, X_resampled.iloc[row]))
@@ -51,12 +51,19 @@ axes[0].set_title(f"row {row}, of two sources")
 axes[1].set_title(f"row {row}, of the whole class")
 
 # %%
+# That is one row; many others are nearer to a copy. Of all generated rows, those with
+# more than .95 of their weight on one real row:
+
+for name, fitted in (("two sources", sampler), ("the whole class", hull)):
+    print(f"{name:15s} {fitted.audit()['malignant']['near_copies']:.0%} near copies")
+
+# %%
 # All rows
 # --------
 #
-# The weights of all generated rows on each real one: a malignant row of weight 15 went
-# into fifteen rows' worth of the output. The plane is that of the first two principal
-# components.
+# The weights of all generated rows on each real one: a malignant row with a sum of 10
+# is ten generated rows' worth of the output. The benign rows have none, as no benign
+# row was generated. The plane is that of the first two principal components.
 
 SourceWeightsDisplay.from_estimator(sampler, X, y)
 
@@ -70,7 +77,8 @@ SourceWeightsDisplay.from_estimator(sampler, X, y)
 
 weights = np.asarray(sampler.provenance_.sum(axis=0)).ravel()
 heaviest = int(weights.argmax())
-print("rows that depend on row", heaviest, ":", len(sampler.affected_by([heaviest])))
+print(f"row {heaviest} is worth {weights[heaviest]:.1f} generated rows")
+print("generated rows that depend on it:", len(sampler.affected_by([heaviest])))
 kept = sampler.withdraw([heaviest])
 print("rows left:", len(kept), "of", len(X_resampled))
 
@@ -79,8 +87,8 @@ print("rows left:", len(kept), "of", len(X_resampled))
 # ------------------
 #
 # Whoever resamples first and splits afterwards trains on mixtures of test rows. The
-# weights show how many: each fold's split cuts through some of the generated rows. In a
-# pipeline, where the sampler sees the training rows alone, there are none.
+# weights show which rows: those whose sources are not all in the same fold. In a
+# pipeline the sampler sees the training rows alone, and there can be none.
 
 sampler.fit_resample(X, y)
 folds = StratifiedKFold(5, shuffle=True, random_state=0).split(X, y)

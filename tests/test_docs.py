@@ -221,9 +221,14 @@ def test_every_parameter_is_documented_in_order(estimator):
     assert "%(" not in estimator.__doc__
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem
-)
+def examples():
+    """Those of many fits are slow tests."""
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        slow = path.stem in ("plot_all_samplers", "plot_images")
+        yield pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * slow)
+
+
+@pytest.mark.parametrize("path", [*examples()])
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
 def test_examples_run(path, capsys, monkeypatch):
     short = ["--rounds", "20"] if "--rounds" in path.read_text() else []
