@@ -411,7 +411,8 @@ PEAK = """
 import json, resource, sys
 import numpy as np, torch
 torch.set_num_threads(1)
-from gamo_sampler import GAMOClassifier, GAMOSampler, _base, _generation, _sampler
+from gamo_sampler import GAMOClassifier, GAMOSampler
+from gamo_sampler import _base, _generation, _memory, _sampler
 
 estimates = []
 def note(what, parts, *device):
@@ -428,7 +429,8 @@ draw = np.random.default_rng(0)
 few = draw.standard_normal((60, 3), np.float32), np.arange(60) < 20
 learned(*few)  # what is loaded, and cached, with the first fit
 X, y = draw.standard_normal((n, d), np.float32), np.arange(n) < n_rare
-_base.check_memory = _generation.check_memory = _sampler.check_memory = note
+for module in (_base, _generation, _memory, _sampler):
+    module.check_memory = note
 before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 learned(X, y)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
