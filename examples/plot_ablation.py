@@ -31,7 +31,7 @@ torch.set_num_threads(1)  # more would gain little with networks this small
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--data-home", help="folder of mnist.npz; else the digits")
-parser.add_argument("--rounds", type=int, default=350, help="updates of CN")
+parser.add_argument("--rounds", type=int, default=800, help="updates of CN")
 options = parser.parse_args()
 
 if options.data_home:
@@ -55,11 +55,11 @@ X_train, X_test = X_train.astype(np.float32), X_test.astype(np.float32)
 # unconstrained generator (cG), with a discriminator (cG+D); the convex generator
 # without one (GAMO without D), and with it.
 #
-# cG's images show nothing; with a discriminator they show the same few figures in every
-# class. Rows between rows of a class are digits whatever the game does to them: the
-# last two lines hardly differ. How images look says little about the classifier: the
-# geometric means of the recalls, printed below, are close together, and cG's, which
-# learned from noise, is not behind. They are of one run on one split.
+# cG's images show nothing; with a discriminator they look like digits, but not like
+# those of their class. Rows between rows of a class are digits whatever the game does
+# to them: the last two lines hardly differ. How images look says little about the
+# classifier: the geometric means of the recalls, printed below, are close together, and
+# cG's, which learned from noise, is not behind. They are of one run on one split.
 
 shared = {
     "image_shape": (1, side, side),
@@ -77,27 +77,37 @@ models = {
     "GAMO": GAMOClassifier(**shared),
 }
 N_SHOWN = 3
+SHOWN = range(1, 10)
 
 
-def generated(model, label):
-    """Three images of a class that the model made."""
+def generated(model):
+    """Three images of each class but the largest that the model made."""
     if not hasattr(model, "named_steps"):
-        return model.sample({label: N_SHOWN}, random_state=0)[0]
+        return model.sample(dict.fromkeys(SHOWN, N_SHOWN), random_state=0)[0]
     X, y = model[0].fit_resample(X_train, y_train)
-    return X[len(X_train) :][y[len(X_train) :] == label][:N_SHOWN]
+    X, y = X[len(X_train) :], y[len(X_train) :]
+    return np.concatenate([X[y == label][:N_SHOWN] for label in SHOWN])
+
+
+def strip(images):
+    """The images side by side, on grey."""
+    images = images.reshape(-1, side, side)
+    edges = ((0, 0), (1, 1), (1, 1))
+    return np.hstack(np.pad(images, edges, constant_values=X_train.max() / 4))
 
 
 figure, axes = plt.subplots(
-    len(models), 9 * N_SHOWN, figsize=(13, 3.6), layout="constrained"
+    len(models), sharex=True, figsize=(13, 4), layout="constrained"
 )
-for line, (name, model) in zip(axes, models.items(), strict=True):
+for ax, (name, model) in zip(axes, models.items(), strict=True):
     model.fit(X_train, y_train)
-    images = np.concatenate([generated(model, label) for label in range(1, 10)])
-    for ax, image in zip(line, images, strict=True):
-        ax.imshow(image.reshape(side, side), cmap="gray_r", vmin=0, vmax=X_train.max())
-        ax.set(xticks=[], yticks=[])
-    line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    ax.imshow(strip(generated(model)), cmap="gray_r", vmin=0, vmax=X_train.max())
+    ax.set_yticks([])
+    ax.set_ylabel(name, rotation=0, ha="right", va="center")
     score = geometric_mean_score(y_test, model.predict(X_test))
     print(f"{' '.join(name.split()):15s} GM {score:.3f}")
 
+middle = (side + 2) * N_SHOWN * (np.arange(len(SHOWN)) + 0.5) - 0.5
+axes[-1].set_xticks(middle, SHOWN)
+axes[-1].set_xlabel("class")
 plt.show()

@@ -30,7 +30,7 @@ torch.set_num_threads(1)  # more would gain little with networks this small
 parser = argparse.ArgumentParser()
 parser.add_argument("--name", choices=["fashion_mnist", "cifar10"])
 parser.add_argument("--data-home", help="folder of NAME.npz")
-parser.add_argument("--rounds", type=int, default=500, help="of every network")
+parser.add_argument("--rounds", type=int, default=700, help="of every network")
 options = parser.parse_args()
 
 if options.name:
@@ -65,15 +65,14 @@ RAREST = (7, 8, 9)
 N_SHOWN = 6
 
 
-def show(line, images):
-    for ax, image in zip(line, images, strict=True):
-        ax.imshow(image, cmap="gray", vmin=0, vmax=255)
-        ax.set(xticks=[], yticks=[])
-
-
-def first_of(X, y):
-    """The first images of the rarest classes, class by class."""
-    return np.concatenate([X[y == label][:N_SHOWN] for label in RAREST])
+def show(ax, name, X, y):
+    """The first images of the rarest classes side by side, class by class."""
+    images = np.concatenate([X[y == label][:N_SHOWN] for label in RAREST])
+    edges = [(0, 0), (1, 1), (1, 1), (0, 0)][: images.ndim]
+    images = np.pad(images, edges, constant_values=255)
+    ax.imshow(np.hstack(images), cmap="gray", vmin=0, vmax=255)
+    ax.set_yticks([])
+    ax.set_ylabel(name, rotation=0, ha="right", va="center")
 
 
 def report(name, X_new, y_new):
@@ -92,18 +91,17 @@ def flat(images):
     return images.reshape(len(images), -1).astype(float)
 
 
-figure, axes = plt.subplots(
-    5, len(RAREST) * N_SHOWN, figsize=(13, 4), layout="constrained"
-)
-show(axes[0], first_of(X, y))
-report("real", X, y)
-axes[0, 0].set_ylabel("real", rotation=0, ha="right", va="center")
-for line, (name, sampler) in zip(axes[1:], samplers.items(), strict=True):
+figure, axes = plt.subplots(5, sharex=True, figsize=(11, 4.2), layout="constrained")
+rows = {"real": (X, y)}
+for name, sampler in samplers.items():
     X_resampled, y_resampled = sampler.fit_resample(X, y)
-    new = X_resampled[len(X) :], y_resampled[len(X) :]
-    show(line, first_of(*new))
-    report(name, *new)
-    line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    rows[name] = X_resampled[len(X) :], y_resampled[len(X) :]
+for ax, (name, (images, labels)) in zip(axes, rows.items(), strict=True):
+    show(ax, name, images, labels)
+    report(name, images, labels)
+middle = (X.shape[2] + 2) * N_SHOWN * (np.arange(len(RAREST)) + 0.5) - 0.5
+axes[-1].set_xticks(middle, RAREST)
+axes[-1].set_xlabel("class")
 
 # %%
 # Every image comes with the convex weights that it was made of.

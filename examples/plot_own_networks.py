@@ -89,7 +89,7 @@ print("features:", model.extract_features(X_test[:3]).shape)
 # %%
 # Whatever the networks, the losses and the health of the game are kept epoch by epoch.
 
-TrainingHistoryDisplay.from_estimator(model)
+TrainingHistoryDisplay.from_estimator(model, panels=["losses", "health"])
 
 # %%
 # A network with a mistake in it is refused before training, with what it was given and

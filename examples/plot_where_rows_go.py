@@ -76,7 +76,7 @@ def generated(model):
 # Which class is denser somewhere, many rows tell that are as frequent in both.
 denser = KNeighborsClassifier(25).fit(*draw(2000, 2000, rng))
 
-figure, axes = plt.subplots(1, 4, figsize=(13, 3.6), layout="constrained")
+figure, axes = plt.subplots(1, 4, figsize=(13, 3.8), layout="constrained")
 for ax, (name, model) in zip(axes, models.items(), strict=True):
     model.fit(X_train, y_train)
     new = generated(model)
