@@ -129,6 +129,7 @@ class BaseGAMO(
             self._play(training, checkpoint, self._make_callbacks(users_rng))
             self.n_rounds_ = past.n_rounds + training.n_played
             self._keep(game, learned.X)
+            self._idle_cells = [] if game.G else past.cells
             # Only who learns batch by batch has to go on with the same steps.
             self._players = past.players | kept(game) if past.n_epochs else {}
             self._members = train[game.members.numpy()]

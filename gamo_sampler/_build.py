@@ -142,13 +142,17 @@ def alike(network, fitted):
     return all(a == b for a, b in (kinds, shapes, sources))
 
 
+def layout(state):
+    """Shapes and types of tensors, by name."""
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()}
+
+
 def filled(network, weights, name):
     """A network with the weights of one that was built alike, by name.
 
     Their shapes are compared before there is memory for a network without it.
     """
-    expected = {n: (t.shape, t.dtype) for n, t in network.state_dict().items()}
-    found = {n: (t.shape, t.dtype) for n, t in weights.items()}
+    expected, found = layout(network.state_dict()), layout(weights)
     different = sorted(n for n, _ in expected.items() ^ found.items())
     if different:
         raise ValueError(

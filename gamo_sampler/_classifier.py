@@ -285,6 +285,7 @@ class GAMOClassifier(ClassifierMixin, BaseGAMO):
             networks=self._networks(),
             players=players or {},
             history=self.history_,
+            cells=self._cells(),
             n_rounds=self.n_rounds_,
         )
 

@@ -311,6 +311,10 @@ class GAMO2Pix(SaveMixin, InnerSummaryMixin, ProvenanceMixin, NewRowsSampler):
             rows = [self._unscaled(self._decode(features[b], y[b])) for b in blocks]
         return self._laid_out(fill(self._template, np.concatenate(rows)))
 
+    def __sklearn_is_fitted__(self):
+        # Where nothing was to be generated, there are weights but no decoders.
+        return hasattr(self, "decoders_") or hasattr(self, "provenance_")
+
     # Training -------------------------------------------------------------
 
     def _check_X_y(self, X, y, accept_sparse=False):

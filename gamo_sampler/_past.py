@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from ._build import NETWORKS, layout
+from ._stored import require
 from ._torch import Scaling
+
+LETTERS = dict(zip("FMDG", NETWORKS, strict=True))
 
 WHY = {
     "generator": "With neighborhood=None it has an output per row of the classes that "
@@ -25,6 +29,7 @@ class Past:
     networks: dict = field(default_factory=dict)  # by parameter name
     players: dict = field(default_factory=dict)  # what of their states `kept` keeps
     history: list = field(default_factory=list)
+    cells: list = field(default_factory=list)  # rows of each that G was made for
     n_rounds: int = 0
     n_epochs: int | None = None  # that are to follow; None: by the parameters
 
@@ -88,6 +93,54 @@ def kept(game):
         }
         for letter, player in game.players().items()
     }
+
+
+def check_kept(players, networks):
+    """Refuse, from a file, what is not what `kept` keeps of players.
+
+    Of these networks, by parameter name, as they learn. An optimiser of torch would go
+    by it without a look, beyond the ends of its tensors.
+    """
+    for letter, parts in players.items():
+        network = networks.get(LETTERS.get(letter))
+        is_known = network is not None and type(parts) is dict
+        require(is_known, f"there is no player {letter!r}, or it has no parts.")
+        _check_parts(parts, network, letter)
+
+
+def _check_parts(parts, network, letter):
+    weights = layout(network.state_dict())
+    averaged = {"n_averaged": (torch.Size(), torch.long)}
+    averaged |= {f"module.{name}": found for name, found in weights.items()}
+    learn = [p for p in network.parameters() if p.requires_grad]
+    for part, state in parts.items():
+        what = f"the {part} of player {letter}"
+        require(type(state) is dict, f"{what} is of another type.")
+        if part == "optimizer":
+            _check_moments(state.get("state"), learn, what)
+        else:
+            expected = {"network": weights, "average": averaged}.get(part)
+            require(_is_finite(state), f"{what} has values that are not finite.")
+            require(layout(state) == expected, f"{what} is of another network.")
+
+
+def _check_moments(state, parameters, what):
+    """Adam's, by the position of the parameter."""
+    require(type(state) is dict, f"{what} has no state.")
+    for position, moments in state.items():
+        known = type(position) is int and 0 <= position < len(parameters)
+        require(known and type(moments) is dict, f"{what} is of other parameters.")
+        like = (parameters[position].shape, torch.float32)
+        expected = {"step": (torch.Size(), torch.float32)}
+        expected |= {"exp_avg": like, "exp_avg_sq": like}
+        require(_is_finite(moments), f"{what} has values that are not finite.")
+        require(layout(moments) == expected, f"{what} is of other parameters.")
+
+
+def _is_finite(state):
+    """Whether all are tensors, without infinities."""
+    tensors = [isinstance(value, torch.Tensor) for value in state.values()]
+    return all(tensors) and all(value.isfinite().all() for value in state.values())
 
 
 def _on_cpu(state):

@@ -5,25 +5,15 @@ import math
 import numpy as np
 import torch
 
-from ._build import (
-    NETWORKS,
-    alike,
-    filled,
-    make_networks,
-)
+from ._build import NETWORKS, alike, filled, make_networks
 from ._draws import Lots
 from ._images import check_image_shape
+from ._past import check_kept
 from ._saving import SaveMixin
 from ._stored import Weights, require
 from ._summary import check_summary
-from ._torch import (
-    Scaling,
-    put_to_rest,
-    workspace,
-)
-from ._watch import (
-    check_weights,
-)
+from ._torch import Scaling, put_to_rest, workspace
+from ._watch import check_weights
 
 # Attributes that not every fitted estimator has.
 NOT_ALWAYS = {"feature_names_in_", "provenance_", "_low", "_high", "_summary"}
@@ -46,6 +36,7 @@ class RestoringMixin(SaveMixin):
         "_scaling": Scaling,
         "_n_features_out": int,
         "_lots": Lots,
+        "_idle_cells": list,
         "_deficit": np.ndarray,
         "_pool": torch.Tensor | None,
         "_low": torch.Tensor,
@@ -73,6 +64,7 @@ class RestoringMixin(SaveMixin):
         if not self._has_networks():
             return
         self._check_restored()
+        self._check_counts()
         weights = {name: getattr(self, f"{name}_") for name in NETWORKS}
         n_tensors = sum(len(given) for given in weights.values() if given)
         fits = np.size(self.hidden_layer_sizes) <= n_tensors
@@ -82,6 +74,7 @@ class RestoringMixin(SaveMixin):
             network = filled(network, weights[name], f"{name}_") if given else None
             setattr(self, f"{name}_", network)
         check_weights(self._networks(), self.n_iter_)
+        check_kept(self._players, self._networks())
         put_to_rest(*self._networks().values())
         if self._pool is not None:
             self.generator_.locate(self._pool_in_game())
@@ -90,12 +83,16 @@ class RestoringMixin(SaveMixin):
         trained = getattr(self, "_is_trained", False)
         return trained and self.classifier_ is not None
 
+    def _cells(self):
+        """Rows of each cell that G was made for, in the last fit or one before it."""
+        return self._lots.cells.tolist() or self._idle_cells
+
     def _made_again(self):
         """Networks as those of the fit were, by name; default ones without memory."""
         shape, center = self._image_shape, self._scaling.center
         n_features = len(center) if shape is None else math.prod(shape)
-        # Where no class is generated, D does not depend on how many rows one has.
-        sizes, n_classes = self._lots.cells.tolist() or [1], len(self.classes_)
+        # Where no class ever was generated, D does not depend on how many rows one has.
+        sizes, n_classes = self._cells() or [1], len(self.classes_)
         users_rng = self._users_rng(torch.Generator().manual_seed(0))
         with workspace(), users_rng, torch.device("meta"):
             return make_networks(self, n_features, shape, n_classes, sizes, None)
@@ -104,13 +101,6 @@ class RestoringMixin(SaveMixin):
         """That the parts of what was read fit together."""
         missing = sorted(set(self._fitted_kinds) - set(vars(self)) - NOT_ALWAYS)
         require(not missing, f"there is no {', '.join(missing)}.")
-        fits = all(isinstance(record, dict) for record in self.history_)
-        require(fits, "history_ has no record for each epoch.")
-        fits = set(self._players) <= set("FMDG")
-        require(
-            fits and all(isinstance(state, dict) for state in self._players.values()),
-            "what is kept of the players is of nobody who plays.",
-        )
         c, lots = len(self.classes_), self._lots
         require(self.classes_.ndim == 1 and c, "classes_ is not a list of labels.")
         fits = (lots.n_classes, lots.latent_dim) == (c, self.latent_dim)
@@ -127,6 +117,20 @@ class RestoringMixin(SaveMixin):
         check_summary(getattr(self, "_summary", {}), c)
         if self._pool is not None:
             self._check_pool()
+
+    def _check_counts(self):
+        """That history and counts are those of a game."""
+        n, records = self.n_iter_, self.history_
+        fits = len(records) == n <= self.n_rounds_
+        fits = fits and all(type(record) is dict for record in records)
+        fits = fits and [r.get("epoch") for r in records] == list(range(1, n + 1))
+        require(fits, "the history is not of so many epochs.")
+        fits = all(
+            type(k) is str and _is_measure(v) for r in records for k, v in r.items()
+        )
+        require(fits, "the history holds something else than numbers by name.")
+        fits = all(type(cell) is int and cell > 0 for cell in self._idle_cells)
+        require(fits, "the numbers of rows that G was made for are none.")
 
     def _check_pool(self):
         """The same for the rows that G mixes."""
@@ -149,3 +153,9 @@ class RestoringMixin(SaveMixin):
         if self.feature_extractor_ is not None:
             return self._pool
         return self._scaling.forward(self._pool.numpy())
+
+
+def _is_measure(value):
+    """Whether it is a number, or a number for each of some classes."""
+    values = value if type(value) is list else [value]
+    return all(type(number) in (int, float) for number in values)

@@ -733,6 +733,13 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
         `check(X, labels)` comes before training.
         """
+        try:
+            return self._learn_from(X, y, groups, check)
+        except BaseException:
+            vars(self).pop("sampling_strategy_", None)  # with it, it would be fitted
+            raise
+
+    def _learn_from(self, X, y, groups, check):
         rows, labels, image_shape = self._check_X_y(X, y)
         if check:
             check(X, labels)
@@ -876,10 +883,11 @@ class GAMOSampler(ProvenanceMixin, BaseGAMO, BaseOverSampler):
 
     def _check_X_y(self, X, y):
         """Rows, labels and the shape of an image; sets `sampling_strategy_`."""
-        # A fit that fails leaves the sampler untrained, never half trained.
+        # A fit that fails leaves the sampler unfitted, never half fitted.
         self._is_trained = False
         self._categorical = "auto"
-        vars(self).pop("provenance_", None)
+        for name in ("provenance_", "sampling_strategy_"):
+            vars(self).pop(name, None)
         y = in_memory(y)
         y = y.to_numpy() if is_native(y) and not hasattr(y, "iloc") else y
         if self._is_table(X):

@@ -236,6 +236,62 @@ def test_nothing_was_generated(tmp_path):
     assert again(only, tmp_path / "file").predict(X).tolist() == [0] * 60
 
 
+KINDS_OF_G = [{"neighborhood": k} for k in (None, "class", 3)]
+KINDS_OF_G += [{"generator": "unconstrained"}]
+
+
+@pytest.mark.parametrize("game", KINDS_OF_G)
+def test_after_a_batch_that_generates_nothing(tmp_path, game):
+    """The generator of the batch before waits for the next one, also in the file."""
+    classifier = GAMOClassifier(latent_dim=5, random_state=0, **game)
+    classifier.partial_fit(X, Y, classes=[0, 1, 2])
+    for rows in (Y == 0, Y == 0):
+        classifier.partial_fit(X[rows], Y[rows])
+    loaded = again(again(classifier, tmp_path / "file"), tmp_path / "file")
+    for estimator in (classifier, loaded):
+        estimator.partial_fit(X, Y)
+    assert_same(classifier, loaded, X)
+
+
+def break_off(view):
+    raise RuntimeError("broken off")
+
+
+@pytest.mark.parametrize("before", ["nothing", "a fit"])
+@pytest.mark.parametrize("cause", ["training", "labels", "groups"])
+def test_a_resampling_that_failed_is_not_saved(tmp_path, before, cause):
+    sampler = GAMOSampler(**QUICK)
+    if before == "a fit":
+        sampler.fit_resample(X, Y)
+    wrong = {"training": {}, "labels": {"y": Y[:-1]}, "groups": {"groups": [1]}}[cause]
+    sampler.set_params(callbacks=[break_off])
+    with pytest.raises((RuntimeError, ValueError)):
+        sampler.fit_resample(**{"X": X, "y": Y} | wrong)
+    sampler.set_params(callbacks=None)
+    for use in (lambda: sampler.save(tmp_path / "file"), lambda: sampler.sample(3)):
+        with pytest.raises(NotFittedError):
+            use()
+    assert os.listdir(tmp_path) == []
+    sampler.fit_resample(X, Y)
+    assert_same(sampler, again(sampler, tmp_path / "file"), X)
+
+
+def test_images_of_a_fit_that_failed_are_not_saved(tmp_path):
+    game = GAMOClassifier(feature_extractor="conv", max_iter=2)
+    sampler = GAMO2Pix(game, max_rounds=2, random_state=0).fit(IMAGES, DIGITS)
+    game.callbacks = [break_off]
+    for fit in (sampler.fit, sampler.fit_resample):
+        with pytest.raises(RuntimeError, match="broken off"):
+            fit(IMAGES, DIGITS)
+        with pytest.raises(NotFittedError):
+            sampler.save(tmp_path / "file")
+    assert os.listdir(tmp_path) == []
+    game.callbacks = None
+    with pytest.warns(UserWarning, match="nothing is generated"):
+        sampler.set_params(sampling_strategy={}).fit_resample(IMAGES, DIGITS)
+    assert again(sampler, tmp_path / "file").provenance_.shape == (0, 40)
+
+
 def test_only_checked(tmp_path):
     sampler = GAMOSampler().fit(X, Y)
     loaded = again(sampler, tmp_path / "file")
@@ -832,10 +888,6 @@ def array_of(tensors, values):
     return {**kind, "tensor": "own"}
 
 
-def dict_of(*items):
-    return {"type": "builtins.dict", "items": list(items)}
-
-
 HUGE = 10**9
 HOSTILE = {
     "a network of 4 exabytes": set_parameter("hidden_layer_sizes", [HUGE, HUGE]),
@@ -867,9 +919,6 @@ HOSTILE = {
     "no templates": drop_fitted("_templates"),
     "classes of another type": set_fitted("classes_", "abc"),
     "flag of another type": set_fitted("_is_trained", 1),
-    "a history of numbers": set_fitted("history_", [1, 2]),
-    "a player of words": set_fitted("_players", dict_of(["M", "abc"])),
-    "an unknown player": set_fitted("_players", dict_of(["X", dict_of()])),
     "fewer classes": set_tensor("classes_", lambda t: t[:2]),
     "no rows": drop_tensor("_pool"),
     "fewer rows": set_tensor("_pool", lambda t: t[:-1]),
@@ -917,6 +966,77 @@ HOSTILE = {
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_content_with_a_right_hash(saved, tmp_path, change):
     refused(tampered(saved, tmp_path / "file", change), "cannot be loaded")
+
+
+def in_state(name, value):
+    """Another state of M's optimiser."""
+
+    def change(spec, tensors):
+        players = dict(spec["fitted"]["_players"]["items"])
+        parts = dict(players["M"]["items"])
+        parts["optimizer"]["items"] = [[name, value]]
+
+    return change
+
+
+def pairs(*items):
+    return {"type": "builtins.dict", "items": list(items)}
+
+
+OF_PLAYERS = {
+    "no dict": set_fitted("_players", 3),
+    "an unknown player": set_fitted("_players", pairs(["Q", pairs()])),
+    "a player of a number": set_fitted("_players", pairs([1, pairs()])),
+    "a player of no parts": set_fitted("_players", pairs(["M", 3])),
+    "a part of no player": set_fitted(
+        "_players", pairs(["M", pairs(["legs", pairs()])])
+    ),
+    "a part that is none": set_fitted("_players", pairs(["M", pairs(["network", 1])])),
+    "a player that is absent": set_fitted("_players", pairs(["F", pairs()])),
+    "no moments": in_state("state", 3),
+    "moments of others": in_state("state", pairs([17, pairs()])),
+    "moments by name": in_state("state", pairs(["0", pairs()])),
+    "no moments of one": in_state("state", pairs([0, pairs()])),
+    "moments that are numbers": in_state("state", pairs([0, pairs(["step", 1.0])])),
+    "shorter moments": set_tensor("M.optimizer.state.0.exp_avg", lambda t: t[:1]),
+    "moments that are none": set_tensor(
+        "M.optimizer.state.0.exp_avg_sq", lambda t: t * float("nan")
+    ),
+    "moments of another type": set_tensor(
+        "M.optimizer.state.0.exp_avg", lambda t: t.double()
+    ),
+    "weights that are shorter": set_tensor("M.network.0.weight", lambda t: t[:1]),
+    "an average of others": set_tensor("M.average.module.0.bias", lambda t: t[:1]),
+    "an average of none": drop_tensor("M.average.module.0.bias"),
+    "idle cells of nobody": set_fitted("_idle_cells", [0]),
+    "idle cells of words": set_fitted("_idle_cells", ["a"]),
+    "a history of words": set_fitted("history_", ["abc"]),
+    "a history of nothing": set_fitted("history_", []),
+    "an epoch that is none": set_fitted("history_", [pairs(["epoch", 2])]),
+    "a word in it": set_fitted("history_", [pairs(["epoch", 1], ["m_real", "a"])]),
+    "a list of words": set_fitted("history_", [pairs(["epoch", 1], ["recall", ["a"]])]),
+    "a number in it": set_fitted("history_", [pairs(["epoch", 1], [3, 0.5])]),
+    "epochs without rounds": set_fitted("n_rounds_", 0),
+}
+
+
+@pytest.fixture(scope="module")
+def of_batches(tmp_path_factory):
+    """A file of a classifier that learns from batches, with an average."""
+    path = tmp_path_factory.mktemp("batches") / "file"
+    classifier = GAMOClassifier(weight_averaging=0.5, random_state=0)
+    classifier.partial_fit(X, Y, classes=[0, 1, 2]).save(path)
+    return path
+
+
+@pytest.mark.parametrize("change", OF_PLAYERS.values(), ids=OF_PLAYERS)
+def test_hostile_states_to_go_on_from(of_batches, tmp_path, change):
+    refused(tampered(of_batches, tmp_path / "file", change), "cannot be loaded")
+
+
+def test_history_of_a_loaded_file_goes_on(of_batches, tmp_path):
+    path = tampered(of_batches, tmp_path / "file", lambda spec, tensors: None)
+    assert load(path).partial_fit(X, Y).n_iter_ == 2
 
 
 def test_tampering_itself_is_no_damage(saved, tmp_path):
