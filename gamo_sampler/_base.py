@@ -202,7 +202,8 @@ class BaseGAMO(
             w = torch.tensor(w / w.mean(), dtype=torch.float64)
         # First, as it refuses what does not fit the classes.
         weight_of_class = class_weights(self.class_weight, self.classes_, y, w)
-        sizes = data.cells()[(n_generated > 0)[y]].unique(return_counts=True)[1]
+        cells = data.cells()
+        sizes = cells[(n_generated > 0)[y]].unique(return_counts=True)[1]
         F, M, D, G = self._make_players(data.X, sizes.tolist(), rng, group, past)
         weights = {"objective": float(n_generated.sum()) / len(y), "algorithm": 1.0}
         game = Game(
@@ -212,7 +213,7 @@ class BaseGAMO(
             G=G,
             rows=Rows(data.X, self._scaling, self.device_),
             y=y,
-            cells=data.cells(),
+            cells=cells,
             n_generated=n_generated,
             criterion=CRITERIA[self.loss],
             deception=DECEPTIONS[self.generator_target],

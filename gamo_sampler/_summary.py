@@ -2,10 +2,9 @@
 
 from html import escape
 
+from ._game import LOSSES
 from ._stored import require
 
-# Of the last epoch, mean losses by their names in `history_`.
-LOSSES = ("m_real", "m_generated", "d_real", "d_generated", "g_m", "g_d", "f")
 BY_CLASS = {
     "n_real": "real rows",
     "n_generated": "generated rows",
@@ -76,11 +75,11 @@ def summary(played):
     ]
     messages = played._summary["messages"]
     warned = "".join(f"<li>{escape(str(message))}</li>" for message in messages)
+    warned = f'<ul style="white-space: normal">{warned}</ul>' if warned else ""
     return (
         '<div class="estimator-table"><details><summary>Game</summary>'
         f"{_table(facts)}{_table(_classes(played))}"
-        f"<p>{'Warnings:' if warned else 'No warnings.'}</p>"
-        f'<ul style="white-space: normal">{warned}</ul></details></div>'
+        f"<p>{'Warnings:' if warned else 'No warnings.'}</p>{warned}</details></div>"
     )
 
 

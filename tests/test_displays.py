@@ -664,3 +664,50 @@ def test_a_picture_leaves_the_estimator_as_it_was(iris):
     )
     assert_array_equal(one.generated, other.generated)
     assert_array_equal(sampler.sample(9)[0], same.sample(9)[0])
+
+
+def test_rows_that_cannot_be_drawn_are_counted(iris):
+    X, y = iris
+    X = np.asarray(X, dtype=float)[:, :2].copy()
+    X[:7, 1] = np.nan
+    sampler = GAMOSampler(missing="propagate", random_state=0)
+    X_resampled, y_resampled = sampler.fit_resample(X, y)
+    n = np.isnan(X_resampled).any(axis=1).sum()
+    rows = GeneratedRowsDisplay.from_resampled(X_resampled, y_resampled, len(X))
+    assert rows.ax_.get_title() == f"{n} rows with missing values are not shown"
+    sources = SourceWeightsDisplay.from_estimator(sampler, X, y)
+    assert sources.ax_.get_title().startswith("7 rows with missing values")
+    whole = GeneratedRowsDisplay.from_resampled(X[7:], y[7:], len(X) - 7)
+    assert whole.ax_.get_title() == ""
+
+
+def test_rows_in_another_order_are_refused(iris, sampled):
+    X, y = iris
+    for order in (slice(None, None, -1), np.random.RandomState(0).permutation(110)):
+        with pytest.raises(ValueError, match="rows than `fit_resample` was given"):
+            SourceWeightsDisplay.from_estimator(
+                sampled[0], X.iloc[order], y.iloc[order]
+            )
+
+
+def test_a_classifier_of_other_labels_is_refused(iris):
+    X, y = iris
+    X = np.asarray(X)[:, :2]
+    codes = np.unique(y, return_inverse=True)[1]
+    coded = LogisticRegression().fit(X, codes)
+    names = np.array(["a", "b", "c"])[codes]
+    with pytest.raises(ValueError, match=r"knows \[0, 1, 2\], but y has \['a', 'b'"):
+        GeneratedRowsDisplay.from_resampled(X, names, 60, classifier=coded)
+
+
+@pytest.mark.parametrize(
+    ("display", "arguments", "needed"),
+    [
+        (SourceWeightsDisplay, ([[0.0]], [0]), "provenance_"),
+        (ContributorsDisplay, (0,), "explain"),
+        (AuditDisplay, (), "audit"),
+    ],
+)
+def test_estimators_of_other_kinds_are_named(classifier, display, arguments, needed):
+    with pytest.raises(TypeError, match=f"`{needed}`.* got GAMOClassifier"):
+        display.from_estimator(classifier, *arguments)

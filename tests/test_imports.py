@@ -159,7 +159,7 @@ ALLOWED = {
     "_stored": set(),
     "_stored_frames": {"_stored"},
     "_strategy": {"_warn"},
-    "_summary": {"_stored"},
+    "_summary": {"_game", "_stored"},
     "_tables": {"_columns", "_frames", "_lazy", "_provenance", "_stored"},
     "_torch": {"_lazy", "_stored"},
     "_training": {"_game", "_health", "_warn", "_watch", "exceptions"},

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from .._audit import COPY_WEIGHT
-from ._figures import COLORS, DARK, name_of, own_panels
+from ._figures import COLORS, DARK, check_has, name_of, own_panels
 
 # The x axis's label by measure.
 PANELS = {
@@ -108,6 +108,7 @@ class AuditDisplay:
         display : AuditDisplay
             The plotted display.
         """
+        check_has(estimator, "audit", cls)
         return cls.from_audit(estimator.audit(), ax=ax)
 
     @classmethod

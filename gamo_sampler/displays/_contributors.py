@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_scalar
 
 from .._typing import Data, ImageShape
-from ._figures import COLORS, PALE, as_pictures, bare, own_axes
+from ._figures import COLORS, PALE, as_pictures, bare, check_has, own_axes
 
 ROOM = 1.8  # of the greatest bar, the axes are wide, for images behind it
 
@@ -145,6 +145,7 @@ class ContributorsDisplay:
             If there is no such row, or if `images` are none.
         """
         check_scalar(n_sources, "n_sources", int, min_val=1)
+        check_has(estimator, "explain", cls)
         rows, weights = estimator._sources_of(row)
         shown = rows[:n_sources]
         pictures = None

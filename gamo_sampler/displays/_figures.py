@@ -27,6 +27,15 @@ FEW_LEVELS = 5  # that stand side by side
 LONGEST_NAME = 20
 
 
+def check_has(estimator, name, display):
+    """Refuse an estimator without what a display shows, by the name of it."""
+    if not hasattr(estimator, name):
+        raise TypeError(
+            f"{display.__name__} needs an estimator with `{name}`, as GAMOSampler has "
+            f"it, got {type(estimator).__name__}; of a pipeline give the step."
+        )
+
+
 def own_axes(display, ax, figsize=None):
     """The axes to draw on, a new figure's where `ax` is None; the display has them."""
     check_matplotlib_support(f"{type(display).__name__}.plot")
@@ -94,6 +103,14 @@ def label_axes(ax, xlabel, ylabel, levels):
             axis.set_major_formatter(ConciseDateFormatter(locator))
     if levels[0] is not None and len(levels[0]) > FEW_LEVELS:
         ax.tick_params(axis="x", rotation=90)
+
+
+def tell_hidden(ax, *kinds):
+    """Say how many points, of all kinds (x, y), cannot be drawn: values miss."""
+    # What misses, of numbers and of dates, is not equal to itself.
+    n = sum(np.count_nonzero((x != x) | (y != y)) for x, y in kinds)
+    if n:
+        ax.set_title(f"{n} rows with missing values are not shown", fontsize="small")
 
 
 def as_pictures(X, image_shape, limits=None):

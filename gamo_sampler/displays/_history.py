@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from ._figures import COLORS, colors_of, name_of, named, own_panels
+from ._figures import COLORS, check_has, colors_of, name_of, named, own_panels
 
 M, G, D, F, OTHER = COLORS[0], COLORS[2], COLORS[1], COLORS[4], COLORS[3]
 # What a line is called, its colour, which is the player's, and its style.
@@ -173,6 +173,7 @@ class TrainingHistoryDisplay:
             The plotted display.
         """
         check_is_fitted(estimator)
+        check_has(estimator, "history_", cls)
         display = cls(estimator.history_, classes=estimator.classes_)
         return display.plot(ax, panels=panels)
 

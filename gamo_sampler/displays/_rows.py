@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._frames import n_rows, part
 from .._typing import Data, Labels, Seed, Wanted
-from ._figures import DARK, colors_of, label_axes, name_of, named, own_axes
+from ._figures import DARK, colors_of, label_axes, name_of, named, own_axes, tell_hidden
 from ._plane import grid, laid_out_like, plane_of
 
 
@@ -187,7 +187,8 @@ class GeneratedRowsDisplay:
         ------
         ValueError
             If there is no such column, if principal components are asked of rows with
-            missing values, or regions where the plane does not tell a whole row.
+            missing values, or regions where the plane does not tell a whole row or of
+            a classifier that does not know the labels.
         """
         check_is_fitted(estimator)
         check_consistent_length(X, y)
@@ -272,7 +273,7 @@ class GeneratedRowsDisplay:
         generated = plane.points(made) if n_rows(made) else (np.empty(0),) * 2
         regions = None
         if classifier is not None:
-            regions = _regions(classifier, plane, (real, generated), grid_resolution)
+            regions = _regions(classifier, y, plane, (real, generated), grid_resolution)
         return cls(
             real=real,
             y_real=column_or_1d(y),
@@ -313,6 +314,7 @@ class GeneratedRowsDisplay:
         from matplotlib.lines import Line2D
 
         label_axes(ax, self.xlabel, self.ylabel, self.levels)
+        tell_hidden(ax, self.real, self.generated)
         marks = [("real", ".", DARK), ("generated", "x", DARK)]
         items = [*colors.items()]
         shown = [items[i] for i in named(len(items))]
@@ -340,8 +342,12 @@ def _scatter(ax, points, y, colors, style):
     ]
 
 
-def _regions(classifier, plane, points, n):
+def _regions(classifier, y, plane, points, n):
     """Coordinates along both axes, and the labels that are predicted there."""
+    known = np.asarray(classifier.classes_).tolist()
+    unknown = sorted(set(np.unique(y).tolist()) - set(known))
+    if unknown:
+        raise ValueError(f"The classifier knows {known}, but y has {unknown}.")
     if not plane.spans:
         raise ValueError(
             "There are regions only where the plane tells all columns of a row: in a "

@@ -7,9 +7,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from .._audit import evenly
-from .._provenance import heaviest, per_row
+from .._provenance import heaviest, mixes, per_row
 from .._typing import Array, Data, Labels
-from ._figures import DARK, PALE, label_axes, own_axes
+from ._figures import DARK, PALE, check_has, label_axes, own_axes, tell_hidden
 from ._plane import plane_of
 
 Kind = Literal["scatter", "matrix"]
@@ -158,11 +158,18 @@ class SourceWeightsDisplay:
         Raises
         ------
         ValueError
-            If no row of the class was generated, or X and y are not as many rows as
-            `fit_resample` was given.
+            If no row of the class was generated, or X and y are not the rows that
+            `fit_resample` was given, as far as their number and labels tell.
         """
-        weights = estimator._weights()
+        check_has(estimator, "provenance_", cls)
+        weights = estimator.provenance_
         y = per_row(y, weights.shape[1], "y")
+        made = set(y[weights.indices].tolist())
+        if mixes(weights, y).any() or made - {*estimator.sampling_strategy_}:
+            raise ValueError(
+                "Generated rows would be of other labels: X and y are other rows than "
+                "`fit_resample` was given, or in another order."
+            )
         if label is not None:
             weights = weights[_generated_of(label, weights, y)]
         plane = plane_of(X, columns)
@@ -197,6 +204,7 @@ class SourceWeightsDisplay:
         if idle.any():
             ax.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
         label_axes(ax, self.xlabel, self.ylabel, self.levels)
+        tell_hidden(ax, self.points)
         return artist, "sum of weights, in generated rows"
 
     def _draw_matrix(self, ax):
