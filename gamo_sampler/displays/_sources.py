@@ -164,8 +164,8 @@ class SourceWeightsDisplay:
         check_has(estimator, "provenance_", cls)
         weights = estimator.provenance_
         y = per_row(y, weights.shape[1], "y")
-        made = set(y[weights.indices].tolist())
-        if mixes(weights, y).any() or made - {*estimator.sampling_strategy_}:
+        made = np.isin(y[weights.indices], [*estimator.sampling_strategy_])
+        if mixes(weights, y).any() or not made.all():
             raise ValueError(
                 "Generated rows would be of other labels: X and y are other rows than "
                 "`fit_resample` was given, or in another order."
