@@ -640,7 +640,7 @@ def test_dollars_are_no_formulas(iris):
     X, y = iris
     frame = pd.DataFrame(np.asarray(X)[:, :2], columns=["$a_$", "$b"])
     _, codes = np.unique(y, return_inverse=True)
-    labels = np.array(["$10k-$20k", "up to $5_$", "$"])[codes]
+    labels = np.array(["$10k-$20k", "up to $5_$", "_$"])[codes]
     sampler = GAMOSampler(random_state=0)
     sampler.fit_resample(frame, labels)
     rows = GeneratedRowsDisplay.from_estimator(sampler, frame, labels)
@@ -652,6 +652,8 @@ def test_dollars_are_no_formulas(iris):
         SourceWeightsDisplay.from_estimator(sampler, frame, labels),
     ):
         display.figure_.canvas.draw()  # where formulas are read
+    history = TrainingHistoryDisplay.from_estimator(sampler, panels=["recall"])
+    assert len(texts(history.axes_[0].get_legend())) == 3
 
 
 def test_a_picture_leaves_the_estimator_as_it_was(iris):

@@ -81,7 +81,8 @@ def name_of(label):
     text = str(label)
     long = len(text) > LONGEST_NAME
     text = f"{text[: LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}" if long else text
-    return plain(text)
+    # Matplotlib leaves names that begin with _ out of legends.
+    return plain(f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text)
 
 
 def plain(text):
