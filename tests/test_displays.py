@@ -713,3 +713,15 @@ def test_a_classifier_of_other_labels_is_refused(iris):
 def test_estimators_of_other_kinds_are_named(classifier, display, arguments, needed):
     with pytest.raises(TypeError, match=f"`{needed}`.* got GAMOClassifier"):
         display.from_estimator(classifier, *arguments)
+
+
+@pytest.mark.parametrize("linewidth", ["linewidth", "linewidths", "lw"])
+@pytest.mark.parametrize("color", ["c", "color"])
+def test_matplotlib_s_other_names(classifier, iris, linewidth, color):
+    own = {linewidth: 3, color: "k"}
+    rows = GeneratedRowsDisplay.from_estimator(
+        classifier, *iris, real_kw=own, generated_kw=own
+    )
+    for artist in rows.real_ + rows.generated_:
+        assert artist.get_linewidth() == [3]
+        assert artist.get_facecolor()[0, :3].tolist() == [0, 0, 0]

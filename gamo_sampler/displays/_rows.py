@@ -122,10 +122,10 @@ class GeneratedRowsDisplay:
         self.classes_ = np.unique(np.concatenate(labels))
         colors = dict(zip(self.classes_, colors_of(len(self.classes_)), strict=True))
         self.surface_ = self._draw_regions(ax, [*colors.values()])
-        style = {"s": 20, "edgecolors": "w", "linewidths": 0.4} | dict(real_kw or {})
+        style = {"s": 20, "edgecolor": "w", "linewidth": 0.4} | _by_one_name(real_kw)
         self.real_ = _scatter(ax, self.real, y_real, colors, style)
-        style = {"s": 26, "marker": "x", "linewidths": 1, "zorder": 1.5}
-        style |= dict(generated_kw or {})
+        style = {"s": 26, "marker": "x", "linewidth": 1, "zorder": 1.5}
+        style |= _by_one_name(generated_kw)
         self.generated_ = _scatter(ax, self.generated, y_generated, colors, style)
         self._raise_own(**dict(real_kw or {}))
         self._label(ax, colors)
@@ -328,6 +328,15 @@ class GeneratedRowsDisplay:
         ax.legend(
             handles=handles, loc="upper left", bbox_to_anchor=(1, 1), frameon=False
         )
+
+
+def _by_one_name(given):
+    """A user's keywords, which in matplotlib have several names."""
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.collections import PathCollection
+
+    given = normalize_kwargs(dict(given or {}), PathCollection)
+    return given | ({"color": None} if "c" in given else {})
 
 
 def _scatter(ax, points, y, colors, style):
