@@ -8,6 +8,8 @@ import pandas as pd
 from scipy import stats
 
 REFERENCE = "gamo"
+# ACSA and GM as printed, in two decimals, by the keys of the rows.
+PRINTED = Path(__file__).with_name("paper.csv")
 METRICS = {"acsa": "ACSA", "gm": "GM"}
 # Of generated images, `python -m benchmarks.pictures`.
 PICTURES = "pictures"
@@ -54,6 +56,10 @@ def write_reports(rows, folder):
             (folder / f"{name}.rst").write_text(picture_table(name, group))
             continue
         (folder / f"{name}.rst").write_text(table(name, group))
+        if len(in_print := printed(group)):
+            (folder / f"{name}_printed.rst").write_text(
+                printed_table(name, group, in_print)
+            )
         if (group["table"] == "mixed").all():
             (folder / f"{name}_sets.rst").write_text(sets_table(name, group))
         if can_plot:
@@ -168,6 +174,26 @@ def sets_table(name, group):
     for protocol, own in means.iterrows():
         lines.append([protocol.split("/")[-1], *(f"{gm:.3f}" for gm in own)])
     return list_table(caption(name, group), lines)
+
+
+def printed(group):
+    """The paper's own scores in the conditions of a group; no lines where none."""
+    run = group.iloc[0]
+    scores = pd.read_csv(PRINTED, dtype=str)
+    of = scores["protocol"] == run["protocol"].removesuffix("-full")
+    of &= (scores["loss"] == run["loss"]) & (run["condition"] == "paper")
+    return scores[of]
+
+
+def printed_table(name, group, in_print):
+    """ACSA / GM of the paper's contenders, as printed and by the rows."""
+    means = group.groupby("method")[["acsa", "gm"]].mean()
+    lines = [("ACSA / GM", "in the paper", "here", "runs")]
+    for row in rows_of(in_print):
+        method, runs = row["method"], (group["method"] == row["method"]).sum()
+        here = "{:.3f} / {:.3f}".format(*means.loc[method]) if runs else ""
+        lines.append([method, f"{row['acsa']} / {row['gm']}", here, str(runs)])
+    return list_table(f"{caption(name, group)}, beside the paper's", lines)
 
 
 def picture_table(name, group):

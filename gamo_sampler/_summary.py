@@ -78,16 +78,15 @@ def summary(played):
     warned = f'<ul style="white-space: normal">{warned}</ul>' if warned else ""
     return (
         '<div class="estimator-table"><details><summary>Game</summary>'
-        f"{_table(facts)}{_table(_classes(played))}"
+        f"{_table(facts)}{_table(_classes(played), ('class', *BY_CLASS.values()))}"
         f"<p>{'Warnings:' if warned else 'No warnings.'}</p>{warned}</details></div>"
     )
 
 
 def _classes(played):
-    """Lines of the table of classes, with the header."""
+    """Lines of the table of classes."""
     kept = played._summary
-    header = ("class", *BY_CLASS.values())
-    return [header] + [
+    return [
         (label, *(_written(kept[name][i]) for name in BY_CLASS))
         for i, label in enumerate(played.classes_)
     ]
@@ -99,9 +98,15 @@ def _written(value):
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _table(lines):
-    rows = "".join(
-        f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in line)}</tr>"
-        for line in lines
+def _table(lines, header=()):
+    """HTML of a table that scrolls where it is long."""
+    rows = _row("th", header) + "".join(_row("td", line) for line in lines)
+    return (
+        '<div style="max-height: 20em; overflow: auto">'
+        f'<table class="parameters-table"><tbody>{rows}</tbody></table></div>'
     )
-    return f'<table class="parameters-table"><tbody>{rows}</tbody></table>'
+
+
+def _row(tag, cells):
+    cells = "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in cells)
+    return f"<tr>{cells}</tr>" if cells else ""

@@ -582,6 +582,22 @@ def test_cliques_are_the_largest_runs():
     assert report.cliques([1.0, 3.0], 1.0) == []
 
 
+def test_scores_beside_those_in_print(tmp_path):
+    report.write_reports(hand_made(), tmp_path)
+    text = (tmp_path / "mnist_paper_least_squares_M_printed.rst").read_text()
+    cells = [line[7:] for line in text.splitlines() if line.startswith("     -")]
+    of_cn, _, of_cgan = (cells[3 * i :][:3] for i in (1, 2, 3))
+    assert of_cn == ["0.88 / 0.86", "0.820 / 0.820", "4"]
+    assert of_cgan == ["0.89 / 0.88", "", "0"]
+
+
+def test_nothing_in_print_of_other_conditions(tmp_path):
+    report.write_reports(
+        [row | {"condition": "today"} for row in hand_made()], tmp_path
+    )
+    assert not [*tmp_path.glob("*printed.rst")]
+
+
 def test_rank_plots(tmp_path):
     pytest.importorskip("matplotlib")
     report.write_reports(hand_made(), tmp_path)

@@ -21,7 +21,7 @@ def shown(estimator):
     parts = re.findall("<summary>Game</summary>(.*?)</details>", html, re.DOTALL)
     assert len(parts) == 1
     lines = re.findall("<tr>(.*?)</tr>", parts[0], re.DOTALL)
-    cells = [re.findall("<td>(.*?)</td>", line, re.DOTALL) for line in lines]
+    cells = [re.findall("<t[dh]>(.*?)</t[dh]>", line, re.DOTALL) for line in lines]
     return cells, re.findall("<li>(.*?)</li>", parts[0], re.DOTALL)
 
 
