@@ -9,7 +9,7 @@ from scipy.stats import beta, kstest
 
 from gamo_sampler import GAMOClassifier
 from gamo_sampler._draws import Mix
-from gamo_sampler._game import LOSSES, never
+from gamo_sampler._game import LOSSES, Game, never
 from gamo_sampler._labelled import Labelled
 
 from .transcription import PlainGame
@@ -18,12 +18,12 @@ SMALL = {"batch_size": 8, "latent_dim": 5, "hidden_layer_sizes": (16, 8)}
 ADAM = {"learning_rate": 1e-3, "beta_1": 0.5, "beta_2": 0.999, "epsilon": 1e-7}
 
 
-def make_game_of(X, y, sample_weight=None, **parameters):
-    """The game that a classifier would play, not yet played."""
+def make_game_of(X, y, sample_weight=None, on="cpu", **parameters):
+    """The game that a classifier would play on a device, not yet played."""
     estimator = GAMOClassifier(**parameters)
     estimator.classes_ = np.unique(y)
     estimator._image_shape = None
-    estimator.device_ = torch.device("cpu")
+    estimator.device_ = torch.device(on)
     counts = np.bincount(y)
     n_generated = (counts.max() - counts) * (estimator.generator is not None)
     rng = torch.Generator().manual_seed(0)
@@ -559,3 +559,33 @@ def test_features_are_cached_where_an_epoch_reads_all_rows(table, rounds_per_epo
     with torch.no_grad():
         expected = game.F(game.rows[index])
     torch.testing.assert_close(game.real(index), expected)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        *({"schedule": schedule} for schedule in ("joint", "algorithm", "per_class")),
+        {"neighborhood": None},
+        {"discriminator": None},
+        {"generator": None},
+        {"generator": "unconstrained"},
+        {"mixup": 0.2, "weight_averaging": 0.99},
+        {"class_weight": "balanced", "logit_adjustment": 1.0},
+    ],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_no_round_waits_for_the_device(parameters, weighted, table, monkeypatch):
+    """On torch's "meta" device numbers cannot be asked for, by `item()` or `if`."""
+    X, y = table
+    weights = np.linspace(1, 2, len(y)) if weighted else None
+    monkeypatch.setattr(Game, "trained_prior", lambda game: torch.zeros(3))
+    # Adam's fused kernel does not know that device.
+    monkeypatch.setattr(
+        torch.optim, "Adam", lambda params, lr, **others: torch.optim.SGD(params, lr)
+    )
+    game = make_game_of(X, y, weights, on="meta", **SMALL, **parameters)
+    for index in game.batches(2):
+        record = game.play(game.draw_round(index))
+        assert {value.device.type for _, value in record} == {"meta"}
+    with pytest.raises(RuntimeError, match="meta"):
+        record[0][1].item()
