@@ -104,7 +104,10 @@ def as_published(s):
 
 def resampled(sampler, s):
     """CN on the rows of an over-sampler."""
-    return make_pipeline(sampler, plain(s))
+    network = plain(s)
+    if network.logit_adjustment:
+        return WithMargin(sampler, network)
+    return make_pipeline(sampler, network)
 
 
 def interpolated(sampler, s):
@@ -245,7 +248,7 @@ class InFeatureSpace(ClassifierMixin, BaseEstimator):
         F_X = self.features_.extract_features(X)
         head = clone(self.estimator)
         head.set_params(feature_extractor=None, image_shape=None)
-        self.head_ = head.fit(*self.sampler_.fit_resample(F_X, y))
+        self.head_ = fit_with_margin(head, *self.sampler_.fit_resample(F_X, y), y)
         self.classes_ = self.head_.classes_
         return self
 
@@ -254,6 +257,46 @@ class InFeatureSpace(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         return self.head_.predict(self.features_.extract_features(X))
+
+
+class WithMargin(ClassifierMixin, BaseEstimator):
+    """A network on the rows of a sampler, with the margin of the rows before.
+
+    That of the balanced rows would be the same for all classes. The game's is that of
+    its real rows as well.
+    """
+
+    def __init__(self, sampler, estimator):
+        self.sampler = sampler
+        self.estimator = estimator
+
+    def fit(self, X, y):
+        self.sampler_ = clone(self.sampler)
+        rows = self.sampler_.fit_resample(X, y)
+        self.estimator_ = fit_with_margin(clone(self.estimator), *rows, y)
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.estimator_.predict_proba(X)
+
+    def predict(self, X):
+        return self.estimator_.predict(X)
+
+
+def fit_with_margin(network, X, y, y_before):
+    """Fit the network to the rows, its margin by the labels before they were balanced.
+
+    The margin counts rows by their weights; by those of the classes, which have no part
+    in it, all rows weigh the same in the loss.
+    """
+    if not network.logit_adjustment:
+        return network.fit(X, y)
+    classes, before = np.unique(y_before, return_counts=True)
+    share = before / np.unique(y, return_counts=True)[1]
+    weights = share[np.searchsorted(classes, y)]
+    of_class = dict(zip(classes.tolist(), weights.mean() / share, strict=True))
+    return network.set_params(class_weight=of_class).fit(X, y, sample_weight=weights)
 
 
 class PriorCorrected(ClassifierMixin, BaseEstimator):

@@ -466,6 +466,24 @@ def hand_made():
     ]
 
 
+def test_margins_after_resampling_are_those_of_the_rows_before(digits):
+    X, y = digits
+    settings = methods.Settings(
+        {"random_state": 0, "loss": "log_loss"},
+        3,
+        dict(zip(*np.unique(y, return_counts=True), strict=True)),
+        {"logit_adjustment": 1.0},
+    )
+    model = methods.METHODS["smote"](settings).fit(X, y)
+    assert len(model.estimator_.trained_prior_) == len(settings.counts)
+    # All classes are as large now, and weigh the same, and the margin divides.
+    expected = 1 / np.array([*settings.counts.values()])
+    expected /= expected.sum()
+    np.testing.assert_allclose(model.estimator_.trained_prior_, expected, rtol=1e-5)
+    assert methods.m_updates(model) == 3
+    assert model.predict_proba(X).shape == (len(X), len(expected))
+
+
 def test_scores_of_every_set(tmp_path):
     found = [
         result(method, seed, gm + seed / 10, f"mixed/{name}", name, "cn")
