@@ -1,5 +1,7 @@
 """The parameters that both estimators document alike."""
 
+from inspect import cleandoc
+
 PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
             default="least_squares"
         The game of equations 4 to 6, or that of equations 2 and 3, in which M's
@@ -183,9 +185,10 @@ def documented(none="", f=""):
 
     def fill(cls):
         if cls.__doc__:  # python -OO has none
-            parameters = PARAMETERS.replace("%(none)s", none).replace("%(f)s", f)
-            text = cls.__doc__.replace("%(parameters)s", parameters)
-            cls.__doc__ = text.replace("%(notes)s", NOTES)
+            own = PARAMETERS.replace("%(none)s", none).replace("%(f)s", f)
+            # Python 3.13 takes the indentation of docstrings away, others do not.
+            text = cleandoc(cls.__doc__).replace("%(parameters)s", cleandoc(own))
+            cls.__doc__ = text.replace("%(notes)s", cleandoc(NOTES)) + "\n"
         return cls
 
     return fill

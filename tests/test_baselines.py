@@ -7,6 +7,7 @@ import pkgutil
 import re
 from collections import Counter
 from functools import partial
+from inspect import getdoc
 
 import numpy as np
 import pandas as pd
@@ -99,8 +100,8 @@ def test_doctests(name):
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_every_parameter_is_documented_in_order_with_its_default(cls):
-    section = cls.__doc__.split("    Attributes\n")[0]
-    documented = re.findall(r"^    (\w+) : .*default=(.*)$", section, re.MULTILINE)
+    section = getdoc(cls).split("\nAttributes\n")[0]
+    documented = re.findall(r"^(\w+) : .*default=(.*)$", section, re.MULTILINE)
     defaults = cls.__init__.__kwdefaults__
     assert [name for name, _ in documented] == list(defaults)
     for name, default in documented:

@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections import Counter
 from contextlib import suppress
+from inspect import getdoc
 from types import ModuleType
 
 import matplotlib.pyplot as plt
@@ -203,9 +204,9 @@ def test_docstrings_are_complete(name):
 @pytest.mark.parametrize("estimator", [GAMOClassifier, GAMOSampler])
 def test_every_parameter_is_documented_in_order(estimator):
     section = re.search(
-        r"Parameters\n    -+\n(.*?)\n    Attributes\n", estimator.__doc__, re.DOTALL
+        r"Parameters\n-+\n(.*?)\nAttributes\n", getdoc(estimator), re.DOTALL
     ).group(1)
-    documented = re.findall(r"^    (\w+) : (.*)$", section, re.MULTILINE)
+    documented = re.findall(r"^(\w+) : (.*)$", section, re.MULTILINE)
     parameters = estimator().get_params()
     order = list(estimator.__init__.__kwdefaults__)
     assert [name for name, _ in documented] == order
