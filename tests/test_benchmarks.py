@@ -455,9 +455,9 @@ def result(method, seed, gm, protocol="mnist", family=None, learner="M"):
 
 def hand_made():
     scores = {
-        "cn": [0.80, 0.82, 0.81, 0.85],
-        "smote": [0.83, 0.86, 0.82, 0.84],
-        "gamo": [0.88, 0.87, 0.89, 0.86],
+        "cn": [0.80, 0.82, 0.81, 0.85, 0.83],
+        "smote": [0.83, 0.86, 0.82, 0.84, 0.84],
+        "gamo": [0.88, 0.87, 0.89, 0.86, 0.88],
     }
     return [
         result(method, seed, gm)
@@ -516,24 +516,85 @@ def test_means_tests_and_ranks_of_a_table(tmp_path):
         "smote",
         "cn",
     ]
-    t = stats.ttest_rel([0.8, 0.82, 0.81, 0.85], [0.88, 0.87, 0.89, 0.86]).pvalue
-    cells = ["4", "0.820 ± 0.022", "1.000", "0.820 ± 0.022", "1.000"]
-    # Four differences of one sign: 2 / 2^4.
-    cells += [f"{t:.2g}", "0.12", f"{t:.2g}", "0.12", "2.75", "2.75"]
+    scores = [0.8, 0.82, 0.81, 0.85, 0.83], [0.88, 0.87, 0.89, 0.86, 0.88]
+    t = stats.ttest_rel(*scores).pvalue
+    # Five differences of one sign: 2 / 2^5.
+    cells = ["0.822 ± 0.019", "1.000", "-0.054", f"{t:.2g}", "0.062", "2.80"]
     assert text.split("   * - cn\n")[1].split("\n\n")[0] == "\n".join(
-        f"     - {cell}" for cell in cells
+        f"     - {cell}" for cell in ["5", *cells, *cells]
     )
+    assert "versions of the source" not in text
+
+
+def test_the_order_is_that_of_paired_differences():
+    """A method is not first by the sets that it alone has been run on."""
+    found = hand_made() + [result("augment", seed, 0.95) for seed in range(7, 9)]
+    found += [result("augment", 0, 0.79)]
+    [(_, group)] = report.grouped(found)
+    order = report.from_the_best(report.cells(group, "gm"))
+    assert order == ["gamo", "smote", "cn", "augment"]
+    order = report.from_the_best(report.cells(group, "gm").drop(columns="gamo"))
+    assert order[0] == "augment"
+
+
+def test_few_units_have_no_tests_ranks_or_plots(tmp_path):
+    found = [row for row in hand_made() if row["seed"] < 4]
+    report.write_reports(found, tmp_path)
+    text = (tmp_path / "mnist_paper_least_squares_M.rst").read_text()
+    cells = ["4", *["0.820 ± 0.022", "1.000", "-0.055", "", "", ""] * 2]
+    assert text.split("   * - cn\n")[1].split("\n\n")[0] == "\n".join(
+        f"     - {cell}".rstrip() for cell in cells
+    )
+    assert not [*tmp_path.glob("*.png")]
+
+
+def test_tuning_seeds_count_for_tuning_only():
+    found = [*hand_made(), result("cn", 100, 1.0)]
+    [(_, group)] = report.grouped(found)
+    assert 100 not in {*group["seed"]}
+    [(_, group)] = report.grouped([row | {"condition": "tune"} for row in found])
+    assert 100 in {*group["seed"]}
+
+
+def test_versions_of_the_source_are_counted(tmp_path):
+    found = [
+        row | {"versions": {"source": f"{row['seed'] % 2}"}} for row in hand_made()
+    ]
+    report.write_reports(found, tmp_path)
+    text = (tmp_path / "mnist_paper_least_squares_M.rst").read_text()
+    assert "The rows are of 2 versions of the source." in text
+
+
+def test_scores_without_a_threshold(tmp_path):
+    values = {"none": (0.9, 0.8, 0.1), "gamo": (0.7, 0.85, 0.2)}
+    names = ("average_precision", "roc_auc", "brier")
+    found = [
+        result(method, 0, 0.5, f"tabular/{i}", str(i), "forest")
+        | dict(zip(names, np.add(own, i / 1000), strict=True))
+        for method, own in values.items()
+        for i in range(5)
+    ]
+    report.write_reports(found, tmp_path)
+    path = tmp_path / "tabular_paper_least_squares_forest_probabilities.rst"
+    text = path.read_text()
+    cells = [line[7:] for line in text.splitlines() if line.startswith("     -")]
+    assert cells[13:26] == [
+        "5",
+        *("0.902 ± 0.002", "+0.200", "0.062", "1.00"),
+        *("0.802 ± 0.002", "-0.050", "0.062", "2.00"),
+        *("0.102 ± 0.002", "-0.100", "0.062", "1.00"),  # the smaller, the better
+    ]
 
 
 def test_ranks_and_tests_take_complete_pairs_only():
     found = [*hand_made(), result("cn", 9, 1.0)]
     [(_, group)] = report.grouped(found)
     scores = report.cells(group, "gm")
-    assert len(scores) == 5
+    assert len(scores) == 6
     ranks = report.mean_ranks(scores)
-    assert ranks.to_dict() == {"cn": 2.75, "gamo": 1.0, "smote": 2.25}
+    assert ranks.to_dict() == {"cn": 2.8, "gamo": 1.0, "smote": 2.2}
     _, p = report.paired_tests(scores, "cn")
-    assert p == pytest.approx(0.125)
+    assert p == pytest.approx(0.0625)
     assert np.isnan(report.paired_tests(scores, "gamo")).all()
     assert np.isnan(report.paired_tests(scores.drop(columns="gamo"), "cn")).all()
 
@@ -545,8 +606,8 @@ def as_cells(scores):
 
 
 def test_ties_and_constant_differences():
-    scores = pd.DataFrame({"cn": [0.5, 0.5], "gamo": [0.5, 0.5], "smote": [0.75, 0.75]})
-    scores = as_cells(scores)
+    values = {"cn": 0.5, "gamo": 0.5, "smote": 0.75}
+    scores = as_cells(pd.DataFrame(values, index=range(5)))
     assert np.isnan(report.paired_tests(scores, "cn")).all()
     assert report.paired_tests(scores, "smote")[0] == 0
     assert report.mean_ranks(scores)["cn"] == 2.5
@@ -580,16 +641,15 @@ def test_a_set_that_a_method_lacks_counts_for_none_of_those_compared():
     ]
     [(_, group)] = report.grouped(found)
     scores = report.cells(group, "gm")
-    assert report.mean_ranks(scores).to_dict() == {"gamo": 1.5, "none": 1.5}
     assert report.units(scores).loc["yeast"].to_dict() == {"gamo": 0.8, "none": 0.8}
     assert report.units(scores[["none"]]).loc["yeast", "none"] == 0.5
 
 
 def test_friedman_and_critical_difference():
-    scores = pd.DataFrame({"a": [3.0, 3, 3], "b": [2.0, 2, 2], "c": [1.0, 1, 1]})
-    scores = as_cells(scores)
-    # All agree: chi-squared of n (k - 1) = 6 with 2 degrees of freedom.
-    assert report.friedman(scores) == pytest.approx(np.exp(-3))
+    values = {"a": 3.0, "b": 2.0, "c": 1.0}
+    scores = as_cells(pd.DataFrame(values, index=range(5)))
+    # All agree: chi-squared of n (k - 1) = 10 with 2 degrees of freedom.
+    assert report.friedman(scores) == pytest.approx(np.exp(-5))
     # Demšar (2006): q = 2.569 for four methods, 14 sets.
     assert report.critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
 
@@ -605,7 +665,7 @@ def test_scores_beside_those_in_print(tmp_path):
     text = (tmp_path / "mnist_paper_least_squares_M_printed.rst").read_text()
     cells = [line[7:] for line in text.splitlines() if line.startswith("     -")]
     of_cn, _, of_cgan = (cells[3 * i :][:3] for i in (1, 2, 3))
-    assert of_cn == ["0.88 / 0.86", "0.820 / 0.820", "4"]
+    assert of_cn == ["0.88 / 0.86", "0.822 / 0.822", "5"]
     assert of_cgan == ["0.89 / 0.88", "", "0"]
 
 
