@@ -410,11 +410,11 @@ TODAY = (
     "adasyn",
 )
 
-# The "today" condition gives all methods mixup and averaged weights, but those that stand
-# for themselves, and the margin to those that score higher with it on the seeds for
-# choosing. CN takes part with nothing added, next to "mixup", which is CN with BEST, and
-# "logit_adjust", which has the margin too; DOS has neither, the published game is as
-# published.
+# The "today" condition gives all methods mixup and averaged weights, and the margin
+# to those that score higher with it on the seeds for choosing. CN takes part with
+# nothing added, next to "mixup", which is CN with BEST, and "logit_adjust", which has
+# the margin too; DOS, which has no such parameters, and the published game stay as
+# they are.
 BEST = {"mixup": 0.2, "weight_averaging": 0.999}
 MARGIN = BEST | {"logit_adjustment": 1.0}
 RECIPES = {"cn": {}, "dos": {}, "gamo_published": {}}
