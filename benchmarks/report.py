@@ -40,13 +40,13 @@ HEADER = (
         for title in METRICS.values()
         for suffix in (
             "",
-            " in training",
             f" less {REFERENCE}'s",
             ", p (t)",
             ", p (Wilcoxon)",
             ", rank",
         )
     ),
+    *(f"{title} in training" for title in METRICS.values()),
 )
 PROBABILITY_HEADER = (
     "method",
@@ -201,10 +201,12 @@ def table(name, group):
         own = group[group["method"] == method]
         found = [method, str(len(own))]
         for metric, scores in per_metric.items():
-            in_training = units(cells(own, f"train_{metric}"))[method].mean()
             tests = map(number, paired_tests(scores, method))
-            found += [spread(scores, method), f"{in_training:.3f}"]
-            found += [against(scores, method), *tests, rank(ranks[metric][method])]
+            found += [spread(scores, method), against(scores, method)]
+            found += [*tests, rank(ranks[metric][method])]
+        for metric in METRICS:
+            in_training = units(cells(own, f"train_{metric}"))[method].mean()
+            found.append(f"{in_training:.3f}")
         lines.append(found)
     return list_table(caption(name, group), lines) + footnote(group, per_metric)
 
@@ -301,7 +303,9 @@ def mean_and_deviation(values):
     values = values.dropna()
     if values.empty:
         return ""
-    deviation = f" ± {values.std():.3f}" if len(values) > 1 else ""
+    # Without a break, for rows of one line.
+    deviation = f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{values.std():.3f}"
+    deviation = deviation if len(values) > 1 else ""
     return f"{values.mean():.3f}{deviation}"
 
 

@@ -519,9 +519,9 @@ def test_means_tests_and_ranks_of_a_table(tmp_path):
     scores = [0.8, 0.82, 0.81, 0.85, 0.83], [0.88, 0.87, 0.89, 0.86, 0.88]
     t = stats.ttest_rel(*scores).pvalue
     # Five differences of one sign: 2 / 2^5.
-    cells = ["0.822 ± 0.019", "1.000", "-0.054", f"{t:.2g}", "0.062", "2.80"]
+    cells = ["0.822\xa0±\xa00.019", "-0.054", f"{t:.2g}", "0.062", "2.80"]
     assert text.split("   * - cn\n")[1].split("\n\n")[0] == "\n".join(
-        f"     - {cell}" for cell in ["5", *cells, *cells]
+        f"     - {cell}" for cell in ["5", *cells, *cells, "1.000", "1.000"]
     )
     assert "versions of the source" not in text
 
@@ -541,7 +541,7 @@ def test_few_units_have_no_tests_ranks_or_plots(tmp_path):
     found = [row for row in hand_made() if row["seed"] < 4]
     report.write_reports(found, tmp_path)
     text = (tmp_path / "mnist_paper_least_squares_M.rst").read_text()
-    cells = ["4", *["0.820 ± 0.022", "1.000", "-0.055", "", "", ""] * 2]
+    cells = ["4", *["0.820\xa0±\xa00.022", "-0.055", "", "", ""] * 2, "1.000", "1.000"]
     assert text.split("   * - cn\n")[1].split("\n\n")[0] == "\n".join(
         f"     - {cell}".rstrip() for cell in cells
     )
@@ -580,9 +580,9 @@ def test_scores_without_a_threshold(tmp_path):
     cells = [line[7:] for line in text.splitlines() if line.startswith("     -")]
     assert cells[13:26] == [
         "5",
-        *("0.902 ± 0.002", "+0.200", "0.062", "1.00"),
-        *("0.802 ± 0.002", "-0.050", "0.062", "2.00"),
-        *("0.102 ± 0.002", "-0.100", "0.062", "1.00"),  # the smaller, the better
+        *("0.902\xa0±\xa00.002", "+0.200", "0.062", "1.00"),
+        *("0.802\xa0±\xa00.002", "-0.050", "0.062", "2.00"),
+        *("0.102\xa0±\xa00.002", "-0.100", "0.062", "1.00"),  # the smaller, the better
     ]
 
 
