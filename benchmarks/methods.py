@@ -417,7 +417,14 @@ TODAY = (
 # they are.
 BEST = {"mixup": 0.2, "weight_averaging": 0.999}
 MARGIN = BEST | {"logit_adjustment": 1.0}
-RECIPES = {"cn": {}, "dos": {}, "gamo_published": {}}
+RECIPES = {"cn": {}, "dos": {}, "gamo_published": {}} | dict.fromkeys(
+    # Chosen for SMOTE, copies and the game; the others are of their kind.
+    (
+        *("smote", "borderline_smote", "adasyn", "balanced_sampling"),
+        *("gamo", "gamo_no_d", "cg", "cg_d"),
+    ),
+    MARGIN,
+)
 
 CONDITIONS = {
     "paper": PAPER,
