@@ -1,4 +1,6 @@
-"""Seconds and memory of GAMOSampler beside SMOTE, each in a process of one thread.
+"""Seconds and memory of GAMOSampler beside SMOTE, each in a process of its own.
+
+A process has one thread, or as many as OMP_NUM_THREADS says.
 
 ``python -m benchmarks.speed figures`` prints, on made-up rows of 30 features unless it
 says otherwise,
@@ -21,6 +23,7 @@ grows, keeping what is in the file already, and ``python -m benchmarks.speed plo
 import argparse
 import importlib
 import json
+import os
 import platform
 import re
 import statistics
@@ -197,17 +200,19 @@ MEASUREMENTS = {
 
 
 def measured(name, **arguments):
-    """A measurement of the above in a process of one thread."""
+    """A measurement of the above in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.speed", "measure", name]
     run = subprocess.run(
-        [*command, json.dumps(arguments)], check=True, stdout=subprocess.PIPE, text=True
+        [*command, json.dumps(arguments)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"OMP_NUM_THREADS": "1"} | os.environ,
     )
     return json.loads(run.stdout)
 
 
 def measure(name, arguments):
-    if name != "imported":
-        importlib.import_module("torch").set_num_threads(1)
     print(json.dumps(MEASUREMENTS[name](**json.loads(arguments))))
 
 
