@@ -229,7 +229,7 @@ class BaseGAMO(
             label_smoothing=self.label_smoothing,
             latent_dim=int(self.latent_dim),  # of any width in numpy
             batch_size=int(self.batch_size),
-            rounds_per_epoch=self.rounds_per_epoch,
+            rounds_per_epoch=self.rounds_per_epoch and int(self.rounds_per_epoch),
             rng=rng,
             device=self.device_,
             group=group,

@@ -191,11 +191,12 @@ def test_every_way_to_fit_checks_parameters(fit):
 def test_numpy_s_numbers_are_numbers():
     """As in scikit-learn, where True is the integer 1 as well."""
     python = {"batch_size": 8, "mixup": 0.5, "latent_dim": 1, "early_stopping": True}
-    python |= {"max_iter": 100, "max_rounds": 200}
+    python |= {"max_iter": 100, "max_rounds": 200, "rounds_per_epoch": 40}
     numpy = {
         "max_iter": np.int8(100),  # of several rounds each, more than it holds
         "batch_size": np.uint8(8),
         "max_rounds": np.uint8(200),
+        "rounds_per_epoch": np.uint8(40),  # of 8 rows each
         "mixup": np.float16(0.5),
         "latent_dim": True,
         "early_stopping": np.True_,
