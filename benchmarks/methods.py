@@ -293,7 +293,10 @@ def fit_with_margin(network, X, y, y_before):
     if not network.logit_adjustment:
         return network.fit(X, y)
     if network.class_weight is not None:
-        raise ValueError("The margin of the rows before takes class_weight's place.")
+        raise ValueError(
+            "class_weight must be None with logit_adjustment behind a sampler, got "
+            f"{network.class_weight!r}."
+        )
     classes, before = np.unique(y_before, return_counts=True)
     share = before / np.unique(y, return_counts=True)[1]
     weights = share[np.searchsorted(classes, y)]

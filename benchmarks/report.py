@@ -79,7 +79,7 @@ def write_reports(rows, folder):
             (folder / f"{name}.rst").write_text(picture_table(name, group))
             continue
         (folder / f"{name}.rst").write_text(table(name, group))
-        if "brier" in group and group["brier"].notna().all():
+        if "brier" in group and group["brier"].notna().any():
             (folder / f"{name}_probabilities.rst").write_text(
                 probability_table(name, group)
             )
@@ -193,7 +193,7 @@ def cliques(ranks, distance):
 
 
 def table(name, group):
-    """A reStructuredText list-table, one line per method, the best GM first."""
+    """A reStructuredText list-table, one line per method, by the difference in GM."""
     per_metric = {metric: cells(group, metric) for metric in METRICS}
     ranks = {metric: mean_ranks(scores) for metric, scores in per_metric.items()}
     lines = [HEADER]
@@ -212,7 +212,7 @@ def table(name, group):
 
 
 def probability_table(name, group):
-    """The same of the scores that ask for no threshold, the best rank first."""
+    """The same of the scores that ask for no threshold, by that in precision."""
     per_metric = {metric: cells(group, metric) for metric in PROBABILITY_METRICS}
     ranks = {
         metric: mean_ranks(scores, metric in SMALLER_IS_BETTER)
@@ -226,16 +226,25 @@ def probability_table(name, group):
             found += [spread(scores, method), against(scores, method), number(p)]
             found.append(rank(ranks[metric][method]))
         lines.append(found)
-    return list_table(caption(name, group), lines)
+    title = f"{caption(name, group)}, scores that ask for no threshold"
+    note = (
+        "\nAs above; the order is that of the differences in average precision. Of the "
+        "Brier score less is better.\n"
+    )
+    return list_table(title, lines) + note
 
 
 def from_the_best(scores):
-    """Methods by their mean difference from REFERENCE, or mean where there is none."""
+    """Methods by their mean difference from REFERENCE, or mean where there is none.
+
+    Those that share no run with it come last.
+    """
     means = {m: units(scores[[m]])[m].mean() for m in scores}
     if REFERENCE in scores:
-        means = {m: differences(scores, m).mean() for m in scores if m != REFERENCE}
+        means = {m: pd.Series(differences(scores, m)).mean() for m in scores}
         means[REFERENCE] = 0.0
-    return sorted(means, key=means.get, reverse=True)
+    order = pd.Series(means).sort_values(ascending=False, kind="stable")
+    return [*order.index]
 
 
 def spread(scores, method):
@@ -343,15 +352,15 @@ def footnote(group, per_metric):
             f"families of these. Friedman's p: {p}."
         )
     text.append(f"There are no p values or ranks below {FEWEST_UNITS} of them.")
-    if versions := sources(group):
-        text.append(f"The rows are of {versions} versions of the source.")
+    if (n_versions := sources(group)) > 1:
+        text.append(f"The rows are of {n_versions} versions of the source at least.")
     return "\n".join(text) + "\n"
 
 
 def sources(group):
-    """Of how many versions of the package's source the rows are, 0 for one."""
-    found = {(row.get("versions") or {}).get("source") for row in rows_of(group)}
-    return len(found) if len(found) > 1 else 0
+    """Number of versions of the package's source; the oldest rows do not say theirs."""
+    versions = [row.get("versions") for row in rows_of(group)]
+    return len({v.get("source") if isinstance(v, dict) else None for v in versions})
 
 
 # Plots --------------------------------------------------------------------

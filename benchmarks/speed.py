@@ -1,9 +1,7 @@
-"""Seconds and memory of GAMOSampler beside SMOTE, each in a process of its own.
-
-A process has one thread, or as many as OMP_NUM_THREADS says.
+"""Seconds and memory of GAMOSampler beside SMOTE, each in a process of one thread.
 
 ``python -m benchmarks.speed figures`` prints, on made-up rows of 30 features unless it
-says otherwise,
+says otherwise, and with ``--threads 2`` of two threads,
 
 - ``fit_resample`` of 1,000,000 rows, a tenth of them minority, and SMOTE's,
 - of a pandas frame of 40,000 rows, a twentieth of them minority, with 30 columns of
@@ -199,15 +197,15 @@ MEASUREMENTS = {
 }
 
 
-def measured(name, **arguments):
-    """A measurement of the above in a process of its own."""
+def measured(name, threads=1, **arguments):
+    """A measurement of the above in a process of its own, of so many threads."""
     command = [sys.executable, "-m", "benchmarks.speed", "measure", name]
     run = subprocess.run(
         [*command, json.dumps(arguments)],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
-        env={"OMP_NUM_THREADS": "1"} | os.environ,
+        env=os.environ | {"OMP_NUM_THREADS": str(threads)},
     )
     return json.loads(run.stdout)
 
@@ -219,35 +217,36 @@ def measure(name, arguments):
 # Commands ----------------------------------------------------------------------
 
 
-def figures():
+def figures(threads):
+    of = partial(measured, threads=threads)
     large = TABLE | {"majority": 900_000, "minority": 100_000}
     for method in METHODS:
-        row = measured("resample", method=method, **large)
+        row = of("resample", method=method, **large)
         above = row["peak_mib"] - row["provenance_mib"]
         print(
             f"1,000,000 x 30, {method:6s} {row['seconds']:6.1f} s, peak "
             f"{above / row['output_mib']:.2f} x the output, provenance_ not counted"
         )
     for method in ("gamo", "smotenc"):
-        row = measured("mixed", method=method)
+        row = of("mixed", method=method)
         print(
             f"40,000 x 60, half of them categories, {method:7s} "
             f"{row['seconds']:5.1f} s, peak {row['peak_mib']:.0f} MiB"
         )
     for majority, minority, features in (950, 50, 20), (9_500, 500, 30):
-        row = measured("small", majority=majority, minority=minority, features=features)
+        row = of("small", majority=majority, minority=minority, features=features)
         print(
             f"{majority + minority:,} x {features}: {row['gamo']:.2f} s, "
             f"MLPClassifier {row['mlp']:.2f} s"
         )
-    few, many = (measured("a_round", minority=m)["seconds"] for m in (10**3, 10**6))
+    few, many = (of("a_round", minority=m)["seconds"] for m in (10**3, 10**6))
     print(
         f"round, 10^3 to 10^6 minority rows: {1000 * few:.2f} to {1000 * many:.2f} ms, "
         f"{many / few:.2f} times"
     )
-    rate = measured("sampled")["values_per_second"]
+    rate = of("sampled")["values_per_second"]
     print(f"sample: {rate / 1e6:.1f} million values per second")
-    least = min(measured("imported")["seconds"] for _ in range(REPEATS))
+    least = min(of("imported")["seconds"] for _ in range(REPEATS))
     print(f"import: {least:.2f} s")
 
 
@@ -314,7 +313,7 @@ def plot(path, out):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("figures")
+    commands.add_parser("figures").add_argument("--threads", type=int, default=1)
     commands.add_parser("growth").add_argument("--out", required=True)
     drawn = commands.add_parser("plot")
     drawn.add_argument("rows")

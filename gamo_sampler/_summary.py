@@ -100,13 +100,13 @@ def _written(value):
 
 def _table(lines, header=()):
     """HTML of a table that scrolls where it is long."""
-    rows = _row("th", header) + "".join(_row("td", line) for line in lines)
-    return (
-        '<div style="max-height: 20em; overflow: auto">'
-        f'<table class="parameters-table"><tbody>{rows}</tbody></table></div>'
+    head = "".join(f'<th scope="col">{escape(str(cell))}</th>' for cell in header)
+    head = f"<thead><tr>{head}</tr></thead>" if head else ""
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in line)}</tr>"
+        for line in lines
     )
-
-
-def _row(tag, cells):
-    cells = "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in cells)
-    return f"<tr>{cells}</tr>" if cells else ""
+    return (
+        '<div style="max-height: 20em; overflow: auto" tabindex="0">'
+        f'<table class="parameters-table">{head}<tbody>{rows}</tbody></table></div>'
+    )

@@ -482,6 +482,9 @@ def test_margins_after_resampling_are_those_of_the_rows_before(digits):
     np.testing.assert_allclose(model.estimator_.trained_prior_, expected, rtol=1e-5)
     assert methods.m_updates(model) == 3
     assert model.predict_proba(X).shape == (len(X), len(expected))
+    model.estimator.set_params(class_weight="balanced")
+    with pytest.raises(ValueError, match="class_weight must be None"):
+        model.fit(X, y)
 
 
 def test_scores_of_every_set(tmp_path):
@@ -535,6 +538,11 @@ def test_the_order_is_that_of_paired_differences():
     assert order == ["gamo", "smote", "cn", "augment"]
     order = report.from_the_best(report.cells(group, "gm").drop(columns="gamo"))
     assert order[0] == "augment"
+    scores = report.cells(group, "gm").drop(index=[(0, "mnist", 0)])
+    assert report.from_the_best(scores[["augment", "cn", "gamo", "smote"]]) == [
+        *("gamo", "smote", "cn"),
+        "augment",  # which has no run in common with gamo any more
+    ]
 
 
 def test_few_units_have_no_tests_ranks_or_plots(tmp_path):
@@ -562,7 +570,9 @@ def test_versions_of_the_source_are_counted(tmp_path):
     ]
     report.write_reports(found, tmp_path)
     text = (tmp_path / "mnist_paper_least_squares_M.rst").read_text()
-    assert "The rows are of 2 versions of the source." in text
+    assert "The rows are of 2 versions of the source at least." in text
+    [(_, group)] = report.grouped([*found, result("cn", 8, 0.8)])
+    assert report.sources(group) == 3
 
 
 def test_scores_without_a_threshold(tmp_path):
@@ -710,7 +720,7 @@ def test_pictures_run_resume_and_report(small_images, tmp_path, capsys):
     table = (tmp_path / "fashion_mnist_pictures_least_squares_M.rst").read_text()
     assert "(smoke test" in table
     values = [row["frechet"] for row in found if row["method"] == "smote"]
-    assert f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}" in table
+    assert f"{np.mean(values):.3f}\xa0±\xa0{np.std(values, ddof=1):.3f}" in table
 
 
 def test_copies_are_not_new():

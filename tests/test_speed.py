@@ -1,6 +1,7 @@
 """The benchmark of speed, on tiny tables: what it measures, resumes and draws."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -54,11 +55,25 @@ def test_a_measurement_in_a_process_of_its_own():
     assert 0 < speed.measured("imported")["seconds"] < 60
 
 
+def test_a_measurement_has_as_many_threads_as_asked_for(monkeypatch):
+    seen = []
+
+    def run(command, env, **others):
+        seen.append(env["OMP_NUM_THREADS"])
+        return SimpleNamespace(stdout="{}")
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setattr(speed.subprocess, "run", run)
+    speed.measured("imported")
+    speed.measured("imported", threads=2)
+    assert seen == ["1", "2"]
+
+
 def test_figures(monkeypatch, capsys):
     used = {"seconds": 0.5, "peak_mib": 12, "provenance_mib": 2, "output_mib": 5}
     used |= {"gamo": 0.25, "mlp": 0.75, "values_per_second": 3e6}
     monkeypatch.setattr(speed, "measured", lambda name, **arguments: used)
-    speed.figures()
+    speed.figures(1)
     assert capsys.readouterr().out.splitlines() == [
         "1,000,000 x 30, gamo      0.5 s, peak 2.00 x the output, "
         "provenance_ not counted",

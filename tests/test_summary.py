@@ -21,7 +21,7 @@ def shown(estimator):
     parts = re.findall("<summary>Game</summary>(.*?)</details>", html, re.DOTALL)
     assert len(parts) == 1
     lines = re.findall("<tr>(.*?)</tr>", parts[0], re.DOTALL)
-    cells = [re.findall("<t[dh]>(.*?)</t[dh]>", line, re.DOTALL) for line in lines]
+    cells = [re.findall("<t[dh].*?>(.*?)</t[dh]>", line, re.DOTALL) for line in lines]
     return cells, re.findall("<li>(.*?)</li>", parts[0], re.DOTALL)
 
 
@@ -47,6 +47,7 @@ def test_a_classifier_sums_its_game_up(table):
     sources = np.mean([float(line[3]) for line in (first, second)])
     assert sources == pytest.approx(last["effective_sources"], rel=0.01)
     assert second[4] == f"{last['recall'][2]:.3g}"
+    assert '<th scope="col">real rows</th>' in estimator_html_repr(model)
     assert not messages
     assert "No warnings." in estimator_html_repr(model)
     assert has_none(clone(model))
