@@ -420,14 +420,21 @@ TODAY = (
 # they are.
 BEST = {"mixup": 0.2, "weight_averaging": 0.999}
 MARGIN = BEST | {"logit_adjustment": 1.0}
-RECIPES = {"cn": {}, "dos": {}, "gamo_published": {}} | dict.fromkeys(
-    # Chosen for SMOTE, copies and the game; the others are of their kind.
-    (
-        *("smote", "borderline_smote", "adasyn", "balanced_sampling"),
-        *("gamo", "gamo_no_d", "cg", "cg_d"),
-    ),
-    MARGIN,
-)
+HALF_MARGIN = BEST | {"logit_adjustment": 0.5}
+# Chosen for SMOTE, copies and the game; the others are of their kind.
+RECIPES = {
+    "cn": {},
+    "dos": {},
+    "gamo_published": {},
+    "smote": HALF_MARGIN,
+    "borderline_smote": HALF_MARGIN,
+    "adasyn": HALF_MARGIN,
+    "balanced_sampling": HALF_MARGIN,
+    "gamo": MARGIN,
+    "gamo_no_d": MARGIN,
+    "cg": MARGIN,
+    "cg_d": MARGIN,
+}
 
 CONDITIONS = {
     "paper": PAPER,
