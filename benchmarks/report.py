@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from .protocols import TUNING_SEEDS_FROM
+
 REFERENCE = "gamo"
 # ACSA and GM as printed, in two decimals, by the keys of the rows.
 PRINTED = Path(__file__).with_name("paper.csv")
@@ -19,7 +21,6 @@ PROBABILITY_METRICS = {
 }
 SMALLER_IS_BETTER = ("brier",)
 FEWEST_UNITS = 5  # of which p values, ranks and plots are made
-TUNING_SEEDS_FROM = 100
 # Of generated images, `python -m benchmarks.pictures`.
 PICTURES = "pictures"
 PICTURE_METRICS = {
@@ -203,7 +204,7 @@ def table(name, group):
         for metric, scores in per_metric.items():
             tests = map(number, paired_tests(scores, method))
             found += [spread(scores, method), against(scores, method)]
-            found += [*tests, rank(ranks[metric][method])]
+            found += [*tests, number(ranks[metric][method], ".2f")]
         for metric in METRICS:
             in_training = units(cells(own, f"train_{metric}"))[method].mean()
             found.append(f"{in_training:.3f}")
@@ -224,7 +225,7 @@ def probability_table(name, group):
         for metric, scores in per_metric.items():
             _, p = paired_tests(scores, method)
             found += [spread(scores, method), against(scores, method), number(p)]
-            found.append(rank(ranks[metric][method]))
+            found.append(number(ranks[metric][method], ".2f"))
         lines.append(found)
     title = f"{caption(name, group)}, scores that ask for no threshold"
     note = (
@@ -239,12 +240,12 @@ def from_the_best(scores):
 
     Those that share no run with it come last.
     """
-    means = {m: units(scores[[m]])[m].mean() for m in scores}
     if REFERENCE in scores:
         means = {m: pd.Series(differences(scores, m)).mean() for m in scores}
         means[REFERENCE] = 0.0
-    order = pd.Series(means).sort_values(ascending=False, kind="stable")
-    return [*order.index]
+    else:
+        means = {m: units(scores[[m]])[m].mean() for m in scores}
+    return [*pd.Series(means).sort_values(ascending=False, kind="stable").index]
 
 
 def spread(scores, method):
@@ -254,10 +255,6 @@ def spread(scores, method):
 def against(scores, method):
     found = differences(scores, method)
     return f"{found.mean():+.3f}" if len(found) else ""
-
-
-def rank(value):
-    return "" if np.isnan(value) else f"{value:.2f}"
 
 
 def sets_table(name, group):
@@ -318,8 +315,8 @@ def mean_and_deviation(values):
     return f"{values.mean():.3f}{deviation}"
 
 
-def number(value):
-    return "" if np.isnan(value) else f"{value:.2g}"
+def number(value, form=".2g"):
+    return "" if np.isnan(value) else format(value, form)
 
 
 def caption(name, group):
@@ -367,9 +364,13 @@ def sources(group):
 
 
 def plot_ranks(scores, path):
-    """Critical-difference plot: methods on their mean ranks, bars join equals."""
+    """Critical-difference plot: methods on their mean ranks, bars join equals.
+
+    None, and one of earlier rows goes, where there are too few.
+    """
     from matplotlib.figure import Figure
 
+    path.unlink(missing_ok=True)
     complete = units(scores)
     if complete.shape[1] < 3 or len(complete) < FEWEST_UNITS:
         return
