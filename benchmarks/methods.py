@@ -137,32 +137,48 @@ def dos(s):
 # Samplers -----------------------------------------------------------------
 
 
+def order(s):
+    """What the samplers below share: how many rows to make, and the seed.
+
+    As many as make the classes equal, unless the game's `generated_weight` is among
+    the extras: then fewer, by one share in all classes, so that they are that many
+    times the real rows, as their weight is in the game.
+    """
+    weight = s.extras.get("generated_weight")
+    if weight is None:
+        return {"random_state": s.seed}
+    most, n = max(s.counts.values()), sum(s.counts.values())
+    share = weight * n / sum(most - count for count in s.counts.values())
+    wanted = {i: n_i + round(share * (most - n_i)) for i, n_i in s.counts.items()}
+    return {"sampling_strategy": wanted, "random_state": s.seed}
+
+
 def oversample(s):
-    return RandomOverSampler(random_state=s.seed)
+    return RandomOverSampler(**order(s))
 
 
 def smote(s):
-    return SMOTE(k_neighbors=s.n_neighbors, random_state=s.seed)
+    return SMOTE(k_neighbors=s.n_neighbors, **order(s))
 
 
 def borderline_smote(s):
-    return BorderlineSMOTE(k_neighbors=s.n_neighbors, random_state=s.seed)
+    return BorderlineSMOTE(k_neighbors=s.n_neighbors, **order(s))
 
 
 def adasyn(s):
-    return ADASYN(n_neighbors=s.n_neighbors, random_state=s.seed)
+    return ADASYN(n_neighbors=s.n_neighbors, **order(s))
 
 
 def augment(s):
     from gamo_sampler.baselines import AugmentationSampler
 
-    return AugmentationSampler(image_shape=s.image_shape, random_state=s.seed)
+    return AugmentationSampler(image_shape=s.image_shape, **order(s))
 
 
 def cgan(s):
     from gamo_sampler.baselines import CGANSampler
 
-    parameters = {"random_state": s.seed, "device": s.network["device"]}
+    parameters = order(s) | {"device": s.network["device"]}
     if s.convolutional:
         parameters["architecture"] = "convolutional"
     if s.image_shape:
@@ -487,6 +503,9 @@ def tuned(name, parameters, settings, table):
         network = getattr(model, "sampler", model)
         network.set_params(**parameters)
     found = network.get_params()
+    makes_rows = isinstance(model, Pipeline) or hasattr(model, "sampler")
+    if not (makes_rows or found.get("generator")):
+        found.pop("generated_weight", None)
     ignored = [k for k, v in parameters.items() if k not in found or found[k] != v]
     if ignored:
         raise ValueError(f"{name!r} sets {', '.join(ignored)} by itself.")

@@ -295,6 +295,8 @@ def test_parameters_to_tune_come_with_the_name():
         ("smote:k_neighbours=1", methods.SAMPLERS, "Invalid parameter 'k_neighbours'"),
         ("none:x=1", methods.SAMPLERS, "Invalid parameter 'x'"),
         ("gamo_no_d:discriminator='auto'", methods.METHODS, "sets discriminator by"),
+        ("cn:generated_weight=0.3", methods.METHODS, "sets generated_weight by"),
+        ("threshold:generated_weight=0.3", methods.METHODS, "sets generated_weight"),
     ],
 )
 def test_parameters_that_would_be_ignored_raise(method, table, message):
@@ -485,6 +487,21 @@ def test_margins_after_resampling_are_those_of_the_rows_before(digits):
     model.estimator.set_params(class_weight="balanced")
     with pytest.raises(ValueError, match="class_weight must be None"):
         model.fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["oversample", "smote", "augment"])
+def test_over_samplers_make_rows_of_the_weight_that_the_game_gives_them(digits, name):
+    X, y = digits
+    before = np.unique(y, return_counts=True)[1]
+    counts = dict(enumerate(before.tolist()))
+    share = {"generated_weight": 0.3}
+    network = {"random_state": 0, "image_shape": (1, 8, 8)}
+    sampler = getattr(methods, name)(methods.Settings(network, 3, counts, share))
+    made = np.unique(sampler.fit_resample(X, y)[1], return_counts=True)[1] - before
+    assert made.sum() == pytest.approx(0.3 * len(y), abs=len(counts))
+    # One share of what each class lacks.
+    lacks = before.max() - before
+    np.testing.assert_allclose(made, lacks * made.sum() / lacks.sum(), atol=1)
 
 
 def test_scores_of_every_set(tmp_path):
