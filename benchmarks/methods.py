@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from numbers import Real
 
 import numpy as np
 from imblearn import FunctionSampler
@@ -66,7 +67,9 @@ def plain(s, **own):
     """M alone (CN)."""
     length = {"max_iter": s.rounds, "max_rounds": s.rounds}
     parameters = {"generator": None, "batch_size": ROWS_PER_UPDATE}
-    return GAMOClassifier(**s.network | parameters | length | s.extras | own)
+    # That of an over-sampler in front of it is the number of rows, see `order`.
+    extras = _without(s.extras, "generated_weight")
+    return GAMOClassifier(**s.network | parameters | length | extras | own)
 
 
 def game(s, **own):
@@ -138,15 +141,20 @@ def dos(s):
 
 
 def order(s):
-    """What the samplers below share: how many rows to make, and the seed.
+    """How many rows to make, and the seed: parameters that over-samplers share.
 
-    As many as make the classes equal, unless the game's `generated_weight` is among
-    the extras: then fewer, by one share in all classes, so that they are that many
-    times the real rows, as their weight is in the game.
+    As many as make the classes equal, unless `generated_weight` is among the extras:
+    then so many times the real rows, each class the same share of what it lacks. The
+    game gives its rows that weight instead.
     """
     weight = s.extras.get("generated_weight")
     if weight is None:
         return {"random_state": s.seed}
+    if not (isinstance(weight, Real) and weight > 0):
+        raise ValueError(
+            "generated_weight must be a positive number with an over-sampler, got "
+            f"{weight!r}."
+        )
     most, n = max(s.counts.values()), sum(s.counts.values())
     share = weight * n / sum(most - count for count in s.counts.values())
     wanted = {i: n_i + round(share * (most - n_i)) for i, n_i in s.counts.items()}
@@ -278,8 +286,8 @@ class InFeatureSpace(ClassifierMixin, BaseEstimator):
 class WithMargin(ClassifierMixin, BaseEstimator):
     """A network on the rows of a sampler, with the margin of the rows before.
 
-    That of the balanced rows would be the same for all classes. The game's is that of
-    its real rows as well.
+    That of balanced rows would be the same for all classes. The game's is that of its
+    real rows as well.
     """
 
     def __init__(self, sampler, estimator):
@@ -301,7 +309,7 @@ class WithMargin(ClassifierMixin, BaseEstimator):
 
 
 def fit_with_margin(network, X, y, y_before):
-    """Fit the network to the rows, its margin by the labels before they were balanced.
+    """Fit the network to the rows, its margin by the labels before there were more.
 
     The margin counts rows by their weights; by those of the classes, which have no part
     in it, all rows weigh the same in the loss.
@@ -429,26 +437,33 @@ TODAY = (
     "adasyn",
 )
 
-# The "today" condition gives all methods mixup and averaged weights, and the margin
-# to those that score higher with it on the seeds for choosing, where generated rows
-# weigh less. CN takes part with nothing added, next to "mixup", which is CN with BEST,
-# and "logit_adjust", which has the margin too; DOS, which has no such parameters, and
-# the published game stay as they are.
+# The "today" condition gives all methods mixup and averaged weights. Those that score
+# higher with the margin on the seeds for choosing get it, and make fewer rows beside it,
+# or give them less weight. CN takes part with nothing added, next to "mixup", which is
+# CN with BEST, and "logit_adjust", which has the margin too; DOS, which has no such
+# parameters, and the published game stay as they are.
 BEST = {"mixup": 0.2, "weight_averaging": 0.999}
 MARGIN = BEST | {"logit_adjustment": 1.0, "generated_weight": 0.3}
-# Chosen for SMOTE, copies and the game; the others are of their kind.
-RECIPES = dict.fromkeys(("cn", "dos", "gamo_published"), {}) | dict.fromkeys(
-    (
-        *("smote", "borderline_smote", "adasyn", "balanced_sampling"),
-        *("gamo", "gamo_no_d", "cg", "cg_d"),
-    ),
-    MARGIN,
-)
+RECIPES = {
+    "cn": {},
+    "dos": {},
+    "gamo_published": {},
+    # Chosen for these three; the others are of their kind.
+    "smote": MARGIN,
+    "balanced_sampling": MARGIN,
+    "gamo": MARGIN,
+    "borderline_smote": MARGIN,
+    "adasyn": MARGIN,
+    "gamo_no_d": MARGIN,
+    "cg": MARGIN,
+    "cg_d": MARGIN,
+}
 
 CONDITIONS = {
     "paper": PAPER,
-    # Balanced sampling is the paper's oversampling under its other name, the balanced
-    # softmax logit adjustment: twice the same run would count twice in the ranks.
+    # Balanced sampling is the paper's oversampling under its other name, here with
+    # fewer copies; the balanced softmax is logit adjustment: twice the same run would
+    # count twice in the ranks.
     "today": tuple(name for name in PAPER if name != "oversample") + TODAY,
     "ablation": tuple(ABLATION),
     "tune": ("cn", "gamo"),
@@ -496,10 +511,14 @@ def tuned(name, parameters, settings, table):
         network = getattr(model, "sampler", model)
         network.set_params(**parameters)
     found = network.get_params()
-    makes_rows = isinstance(model, Pipeline) or hasattr(model, "sampler")
-    if not (makes_rows or found.get("generator")):
-        found.pop("generated_weight", None)
-    ignored = [k for k, v in parameters.items() if k not in found or found[k] != v]
+    missed = [k for k, v in parameters.items() if k not in found or found[k] != v]
+
+    def changes_nothing(parameter):
+        without = replace(settings, extras=_without(parameters, parameter))
+        return written(table[name](without)) == written(model)
+
+    # One that is not the network's may be the over-sampler's.
+    ignored = [parameter for parameter in missed if changes_nothing(parameter)]
     if ignored:
         raise ValueError(f"{name!r} sets {', '.join(ignored)} by itself.")
     return model
@@ -552,6 +571,11 @@ def network_of(model):
     while isinstance(model, Pipeline) or hasattr(model, "estimator"):
         model = model[-1] if isinstance(model, Pipeline) else model.estimator
     return model
+
+
+def written(estimator):
+    """An estimator as text on one line, defaults left out."""
+    return " ".join(estimator.__repr__(N_CHAR_MAX=10**6).split())
 
 
 def did_nothing(model):

@@ -255,12 +255,8 @@ def class_counts(y):
 
 def describe(model):
     """What an estimator was run with: those of its parameters that are no defaults."""
-    params = {"estimator": written(model)}
+    params = {"estimator": methods.written(model)}
     return params | {"did_nothing": True} if methods.did_nothing(model) else params
-
-
-def written(estimator):
-    return " ".join(estimator.__repr__(N_CHAR_MAX=10**6).split())
 
 
 # Scores -------------------------------------------------------------------
@@ -394,7 +390,7 @@ def run_fold(job, X, y, train, test):
         name: learn(LEARNERS[name](settings), resampled, data, seconds)
         for name in learners_of(job.protocol)
     }
-    return by_learner, written(sampler), methods.did_nothing(sampler)
+    return by_learner, methods.written(sampler), methods.did_nothing(sampler)
 
 
 def learn(learner, resampled, data, seconds):
@@ -411,7 +407,7 @@ def table_row(job, learner, family, n_test, folds):
     values = [by_learner[learner][0] for by_learner, _, _ in folds]
     params = {
         "sampler": folds[0][1],
-        "learner": written(fitted[0]),
+        "learner": methods.written(fitted[0]),
         "family": family,
         "folds_without_rows": sum(nothing for _, _, nothing in folds),
     }

@@ -471,18 +471,21 @@ def hand_made():
     ]
 
 
-def test_margins_after_resampling_are_those_of_the_rows_before(digits):
+@pytest.mark.parametrize("extras", [{}, {"generated_weight": 0.3}])
+def test_margins_after_resampling_are_those_of_the_rows_before(digits, extras):
     X, y = digits
     settings = methods.Settings(
         {"random_state": 0, "loss": "log_loss"},
         3,
         dict(zip(*np.unique(y, return_counts=True), strict=True)),
-        {"logit_adjustment": 1.0},
+        {"logit_adjustment": 1.0} | extras,
     )
     model = methods.METHODS["smote"](settings).fit(X, y)
     assert len(model.estimator_.trained_prior_) == len(settings.counts)
-    # All classes are as large now, and weigh the same, and the margin divides.
-    expected = 1 / np.array([*settings.counts.values()])
+    # All rows weigh the same, and the margin divides by the classes' rows before.
+    made = model.sampler_.fit_resample(X, y)[1]
+    before = np.array([*settings.counts.values()])
+    expected = np.unique(made, return_counts=True)[1] / before
     expected /= expected.sum()
     np.testing.assert_allclose(model.estimator_.trained_prior_, expected, rtol=1e-5)
     assert methods.m_updates(model) == 3
@@ -492,19 +495,40 @@ def test_margins_after_resampling_are_those_of_the_rows_before(digits):
         model.fit(X, y)
 
 
-@pytest.mark.parametrize("name", ["oversample", "smote", "augment"])
-def test_over_samplers_make_rows_of_the_weight_that_the_game_gives_them(digits, name):
+SAMPLERS = ["oversample", "smote", "borderline_smote", "adasyn", "augment", "cgan"]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_over_samplers_make_as_many_rows_as_they_weigh_in_the_game(digits, name):
     X, y = digits
     before = np.unique(y, return_counts=True)[1]
-    counts = dict(enumerate(before.tolist()))
-    share = {"generated_weight": 0.3}
-    network = {"random_state": 0, "image_shape": (1, 8, 8)}
-    sampler = getattr(methods, name)(methods.Settings(network, 3, counts, share))
-    made = np.unique(sampler.fit_resample(X, y)[1], return_counts=True)[1] - before
-    assert made.sum() == pytest.approx(0.3 * len(y), abs=len(counts))
-    # One share of what each class lacks.
-    lacks = before.max() - before
-    np.testing.assert_allclose(made, lacks * made.sum() / lacks.sum(), atol=1)
+    network = {"random_state": 0, "image_shape": (1, 8, 8), "device": "cpu"}
+    given = methods.Settings(network, 3, dict(enumerate(before)))
+    given = replace(given, extras={"generated_weight": 0.3})
+    sampler = getattr(methods, name)(given)
+    made = np.array([*sampler.sampling_strategy.values()]) - before
+    assert made.sum() == pytest.approx(0.3 * len(y), abs=len(before) / 2)
+    game = methods.game(given).set_params(max_rounds=1).fit(X, y)
+    # Classes as often as in the game.
+    share = game._deficit / game._deficit.sum()
+    np.testing.assert_allclose(made[made > 0], made.sum() * share, atol=1)
+    if name in ("oversample", "smote", "augment"):
+        found = np.unique(sampler.fit_resample(X, y)[1], return_counts=True)[1]
+        assert_array_equal(found - before, made)
+
+
+def test_fewer_rows_are_a_positive_number_of_them():
+    with pytest.raises(ValueError, match="must be a positive number .* got 'algo"):
+        methods.make("smote:generated_weight='algorithm'", "tune", settings())
+
+
+@pytest.mark.parametrize("name", ["smote", "balanced_sampling", "adasyn"])
+def test_samplers_of_today_make_as_many_rows_as_weigh_in_the_game(name):
+    game = methods.make("gamo", "today", settings())
+    model = methods.make(name, "today", settings())
+    sampler = getattr(model.sampler, "sampler", model.sampler)
+    made = sum(sampler.sampling_strategy.values()) - 100
+    assert made == game.generated_weight * 100
 
 
 def test_scores_of_every_set(tmp_path):
