@@ -438,8 +438,8 @@ TODAY = (
 )
 
 # The "today" condition gives all methods mixup and averaged weights. Those that score
-# higher with the margin on the seeds for choosing get it, and make fewer rows beside it,
-# or give them less weight. CN takes part with nothing added, next to "mixup", which is
+# higher with the margin on the seeds for choosing get it, and fewer or lighter
+# generated rows beside it. CN takes part with nothing added, next to "mixup", which is
 # CN with BEST, and "logit_adjust", which has the margin too; DOS, which has no such
 # parameters, and the published game stay as they are.
 BEST = {"mixup": 0.2, "weight_averaging": 0.999}

@@ -518,7 +518,7 @@ def test_over_samplers_make_as_many_rows_as_they_weigh_in_the_game(digits, name)
 
 
 def test_fewer_rows_are_a_positive_number_of_them():
-    with pytest.raises(ValueError, match="must be a positive number .* got 'algo"):
+    with pytest.raises(ValueError, match=r"must be a positive number .* got 'algo"):
         methods.make("smote:generated_weight='algorithm'", "tune", settings())
 
 
