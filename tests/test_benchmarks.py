@@ -484,6 +484,7 @@ def test_margins_after_resampling_are_those_of_the_rows_before(digits, extras):
     assert len(model.estimator_.trained_prior_) == len(settings.counts)
     # All rows weigh the same, and the margin divides by the classes' rows before.
     made = model.sampler_.fit_resample(X, y)[1]
+    assert len(made) > len(y)
     before = np.array([*settings.counts.values()])
     expected = np.unique(made, return_counts=True)[1] / before
     expected /= expected.sum()
