@@ -21,7 +21,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOSampler, published
 
 ROWS_PER_UPDATE = 32
-PUBLISHED_ROUNDS = 25_098
 
 
 @dataclass(frozen=True)
@@ -210,7 +209,8 @@ def game_sampler(s, **own):
 
 
 def published_sampler(s):
-    length = {"max_iter": PUBLISHED_ROUNDS, "max_rounds": PUBLISHED_ROUNDS}
+    """The published settings, with as many rounds as the plain network has updates."""
+    length = {"max_iter": s.rounds, "max_rounds": s.rounds}
     shared = {"image_shape": None} | length
     return game_sampler(s, **_without(published("mnist"), "loss") | shared)
 

@@ -274,6 +274,8 @@ def test_the_published_game_keeps_its_parameters():
     model = methods.make("gamo_published", "paper", settings(learning_rate=1.0))
     assert (model.learning_rate, model.batch_size, model.max_rounds) == (2e-4, 32, 6)
     assert methods.m_updates(model) == 12
+    sampler = methods.make("gamo_published", "paper", settings(), methods.SAMPLERS)
+    assert (sampler.learning_rate, sampler.max_rounds) == (2e-4, 6)
 
 
 @pytest.mark.parametrize("name", methods.ABLATION)
