@@ -176,10 +176,11 @@ def adasyn(s):
     return ADASYN(n_neighbors=s.n_neighbors, **order(s))
 
 
-def augment(s):
+def augment(s, sampler=None):
+    """Moved copies, or moved images of another over-sampler."""
     from gamo_sampler.baselines import AugmentationSampler
 
-    return AugmentationSampler(image_shape=s.image_shape, **order(s))
+    return AugmentationSampler(sampler, image_shape=s.image_shape, **order(s))
 
 
 def cgan(s):
@@ -364,6 +365,8 @@ METHODS: dict[str, Callable] = {
     "gamo_published": as_published,
     "gamo": game,
     "gamo2pix": lambda s: resampled(gamo2pix(s), s),
+    "gamo2pix_augment": lambda s: resampled(augment(s, gamo2pix(s)), s),
+    "smote_augment": lambda s: resampled(augment(s, smote(s)), s),
     "class_weight": lambda s: plain(s, class_weight="balanced"),
     "effective_number": effective_number,
     "logit_adjust": lambda s: plain(s, **{"logit_adjustment": 1.0} | s.extras),

@@ -7,13 +7,16 @@ import pkgutil
 import re
 from collections import Counter
 from functools import partial
-from inspect import getdoc
+from inspect import getdoc, signature
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from imblearn import FunctionSampler
 from imblearn.datasets import make_imbalance
+from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
     check_param_validation,
@@ -23,6 +26,7 @@ from imblearn.utils.estimator_checks import (
 )
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import kstest
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -33,7 +37,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks as parametrize_with_sklearn_checks,
 )
 
-from gamo_sampler import GAMOClassifier, baselines
+from gamo_sampler import GAMO2Pix, GAMOClassifier, baselines
 from gamo_sampler._game import Player
 from gamo_sampler._losses import cross_entropy, least_squares
 from gamo_sampler.baselines import AugmentationSampler, CGANSampler, DOSClassifier
@@ -102,7 +106,8 @@ def test_doctests(name):
 def test_every_parameter_is_documented_in_order_with_its_default(cls):
     section = getdoc(cls).split("\nAttributes\n")[0]
     documented = re.findall(r"^(\w+) : .*default=(.*)$", section, re.MULTILINE)
-    defaults = cls.__init__.__kwdefaults__
+    parameters = signature(cls).parameters
+    defaults = {name: parameter.default for name, parameter in parameters.items()}
     assert [name for name, _ in documented] == list(defaults)
     for name, default in documented:
         value = defaults[name]
@@ -426,6 +431,75 @@ def test_half_of_the_images_are_mirrored():
     assert (plain == [1, 2, 3]).all()
 
 
+def maker(name):
+    return {
+        "smote": SMOTE(k_neighbors=3, sampling_strategy="not minority"),
+        "copies": RandomOverSampler(),
+        "pictures": GAMO2Pix(max_rounds=2, classifier=short_game()),
+    }[name]
+
+
+def short_game():
+    return GAMOClassifier(feature_extractor="conv", max_iter=1, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["smote", "copies", "pictures"])
+def test_images_that_another_sampler_makes_are_moved(digits, name):
+    """Unmoved, they are its own, in number as asked for here; moved, of those."""
+    X, y = digits
+    X = X.astype(np.uint8)
+    model = AugmentationSampler(
+        maker(name),
+        sampling_strategy={9: 30, 3: 100},
+        image_shape=IMAGE,
+        max_angle=0,
+        random_state=0,
+    )
+    moved, _ = model.fit_resample(X, y)
+    still, y_out = model.set_params(max_shift=0).fit_resample(X, y)
+    own = model.sampler_.fit_resample(X.astype(np.float32), y)
+    assert_array_equal(y_out, [*y, *own[1][len(y) :]])
+    assert Counter(y_out[len(y) :]) == {9: 22, 3: 40}
+    assert_array_equal(still[len(y) :], np.rint(own[0][len(y) :]))
+    assert_array_equal(still[: len(y)], X)
+    assert still.dtype == np.uint8
+    for row, image in zip(moved[len(y) :], still[len(y) :].astype(float), strict=True):
+        shifts = product(range(-2, 3), repeat=2)
+        places = [_moved(image.reshape(IMAGE), s, 0.0, False).ravel() for s in shifts]
+        assert (row == places).all(1).any()
+    assert (moved[len(y) :] != still[len(y) :]).any(1).mean() > 0.5
+
+
+def test_the_seed_decides_what_another_sampler_makes(digits):
+    def resampled(seed):
+        model = AugmentationSampler(SMOTE(k_neighbors=3, random_state=7))
+        return model.set_params(random_state=seed).fit_resample(*digits)[0]
+
+    assert_array_equal(resampled(0), resampled(0))
+    assert (resampled(0) != resampled(1)).any()
+
+
+def test_a_sampler_s_image_shape_is_taken(digits):
+    inner = GAMO2Pix(max_rounds=2, classifier=short_game(), image_shape=IMAGE)
+    taken = AugmentationSampler(inner, random_state=0).fit_resample(*digits)
+    inner = clone(inner).set_params(image_shape=None)
+    given = AugmentationSampler(inner, image_shape=IMAGE, random_state=0)
+    assert_array_equal(taken[0], given.fit_resample(*digits)[0])
+
+
+@pytest.mark.parametrize("name", ["removes", "too few"])
+def test_a_sampler_that_does_not_append_what_is_asked_for_is_refused(digits, name):
+    def removes(X, y):
+        return X[1:], y[1:]
+
+    def nothing(X, y):
+        return X, y
+
+    func = removes if name == "removes" else nothing
+    with pytest.raises(ValueError, match="sampler must keep the rows and append"):
+        AugmentationSampler(FunctionSampler(func=func)).fit_resample(*digits)
+
+
 @pytest.mark.parametrize(
     ("cls", "parameters"),
     [
@@ -540,7 +614,7 @@ def test_micro_cluster_loss_is_its_formula():
         distances = [float((f[i] - w).norm()) for w in v[of == i]]
         closeness = np.exp(-np.array(distances))
         rho = closeness / closeness.sum()
-        expected.append(float((rho * np.square(distances)).sum() / 4))
+        expected.append(float((rho * np.square(distances)).sum()))
     assert_allclose(micro_cluster_loss(f, v, of), expected, rtol=1e-5)
 
 
@@ -549,8 +623,8 @@ def test_micro_cluster_loss_pulls_and_is_at_peace_on_its_targets():
     v, of = torch.tensor([[0.0, 0], [1, 0], [1, 0]]), torch.tensor([0, 1, 1])
     loss = micro_cluster_loss(f, v, of)
     [gradient] = torch.autograd.grad(loss.sum(), f)
-    assert_allclose(loss.detach(), [0, 899**2 / 2])
-    assert_allclose(gradient, [[0, 0], [899, 0]])
+    assert_allclose(loss.detach(), [0, 899**2])
+    assert_allclose(gradient, [[0, 0], [2 * 899, 0]])
 
 
 def test_the_loss_is_m_s_on_all_targets_and_the_pull_on_f_alone():
@@ -575,13 +649,36 @@ def test_the_loss_is_m_s_on_all_targets_and_the_pull_on_f_alone():
         expected += ((p - torch.eye(2)[label]) ** 2).mean() / 4
         others = (f[i] - v[of == i]).detach().norm(dim=1)
         rho = (-(f[i] - target).norm()).exp().detach() / (-others).exp().sum()
-        expected += rho * ((f[i] - target.detach()) ** 2).mean() / 4
+        expected += rho * ((f[i] - target.detach()) ** 2).sum() / 4
     torch.testing.assert_close(loss, expected)
     parameters = list(network.parameters())
     torch.testing.assert_close(
         torch.autograd.grad(loss, parameters, retain_graph=True),
         torch.autograd.grad(expected, parameters),
     )
+
+
+@pytest.mark.parametrize(
+    ("pretraining", "n_looks"), [(0, 4), (0.5, 2), (0.7, 2), (1, 0)]
+)
+def test_pretraining_is_the_epochs_without_targets(
+    table, monkeypatch, pretraining, n_looks
+):
+    looks = []
+
+    def look(targets, *given):
+        looks.append(given)
+        return real_look(targets, *given)
+
+    real_look = Targets.look
+    monkeypatch.setattr(Targets, "look", look)
+    same = {"pretraining": pretraining, "max_iter": 4, "random_state": 0}
+    few, many = (
+        DOSClassifier(n_targets=n, **same).fit(*table).predict_proba(table[0])
+        for n in (1, 9)
+    )
+    assert len(looks) == 2 * n_looks
+    assert (few == many).all() == (n_looks == 0)
 
 
 def test_dos_finds_more_of_the_rare_classes_than_the_plain_network():

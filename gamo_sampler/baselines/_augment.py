@@ -1,10 +1,12 @@
 """AugmentationSampler: minority images shifted, turned and mirrored."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import affine_transform
-from sklearn.utils._param_validation import Interval
+from sklearn.base import clone
+from sklearn.utils._param_validation import HasMethods, Interval
 
 from .._oversampler import NewRowsSampler
 from .._torch import private_random_state
@@ -14,12 +16,19 @@ from .._typing import ImageShape, Seed, Strategy
 class AugmentationSampler(NewRowsSampler):
     """Over-sample images by small random movements of those of the same class.
 
-    A new image is a random image of its class, turned about its middle, shifted,
-    and mirrored or not. What comes in over an edge is the nearest pixel. It is
-    the paper's Augment, as an over-sampler.
+    A new image is a random image of its class, or one that another over-sampler has
+    made, turned about its middle, shifted, and mirrored or not. What comes in over an
+    edge is the nearest pixel. Of random images it is the paper's Augment, as an
+    over-sampler.
 
     Parameters
     ----------
+    sampler : object, default=None
+        Over-sampler whose new images are moved, such as
+        :class:`~gamo_sampler.GAMO2Pix` or one of imbalanced-learn's; a clone of it is
+        fitted. It gets the `sampling_strategy` from here, a `random_state` that follows
+        from the one here, and the `image_shape`, where it has such parameters. None
+        moves random images of the class.
     image_shape : tuple of 3 int, default=None
         (channels, height, width), for rows that are images. None takes the shape
         from images given as such; rows are then lines, images one pixel high.
@@ -45,9 +54,12 @@ class AugmentationSampler(NewRowsSampler):
         Number of values of an image.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names, where X was a frame with names.
+    sampler_ : object
+        The fitted clone of `sampler`, where there is one.
 
     See Also
     --------
+    gamo_sampler.GAMO2Pix : New images by the game.
     CGANSampler : New images by a conditional GAN.
 
     Notes
@@ -65,10 +77,17 @@ class AugmentationSampler(NewRowsSampler):
     >>> X_resampled, y_resampled = sampler.fit_resample(X, y)
     >>> X_resampled.shape
     (562, 8, 8)
+
+    Images that the game generates, moved:
+
+    >>> from gamo_sampler import GAMO2Pix
+    >>> sampler.set_params(sampler=GAMO2Pix(max_rounds=200)).fit_resample(X, y)[0].shape
+    (562, 8, 8)
     """
 
     _parameter_constraints: dict = {
         **NewRowsSampler._parameter_constraints,
+        "sampler": [HasMethods(["fit_resample", "get_params"]), None],
         "max_shift": [Interval(Integral, 0, None, closed="left")],
         "max_angle": [Interval(Real, 0, 180, closed="both")],
         "horizontal_flip": ["boolean"],
@@ -76,6 +95,7 @@ class AugmentationSampler(NewRowsSampler):
 
     def __init__(
         self,
+        sampler: Any = None,
         *,
         image_shape: ImageShape = None,
         max_shift: int = 2,
@@ -85,26 +105,60 @@ class AugmentationSampler(NewRowsSampler):
         random_state: Seed = None,
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy, image_shape=image_shape)
+        self.sampler = sampler
         self.max_shift = max_shift
         self.max_angle = max_angle
         self.horizontal_flip = horizontal_flip
         self.random_state = random_state
 
+    def _known_shape(self):
+        given = self.image_shape
+        return getattr(self.sampler, "image_shape", None) if given is None else given
+
     def _new_rows(self, X, y, labels):
         image_shape = self._image_shape or (1, 1, X.shape[1])
         random_state = private_random_state(self.random_state)
-        sources = _random_members(y, labels, random_state)
+        if self.sampler is None:
+            still = X[_random_members(y, labels, random_state)]
+        else:
+            still = self._sampled(X, y, labels, random_state)
         n = len(labels)
         limit = self.max_shift
         shifts = random_state.randint(-limit, limit + 1, size=(n, 2))
         angles = np.radians(random_state.uniform(-1, 1, n) * self.max_angle)
         mirrored = self.horizontal_flip & (random_state.uniform(size=n) < 0.5)
         rows = np.empty((n, X.shape[1]), np.result_type(X.dtype, np.float32))
-        moves = zip(sources, shifts, angles, mirrored, strict=True)
-        for row, (source, *move) in zip(rows, moves, strict=True):
-            image = X[source].astype(row.dtype).reshape(image_shape)
+        moves = zip(still, shifts, angles, mirrored, strict=True)
+        for row, (image, *move) in zip(rows, moves, strict=True):
+            image = image.astype(row.dtype).reshape(image_shape)
             row[:] = _moved(image, *move).ravel()
         return rows
+
+    def _sampled(self, X, y, labels, random_state):
+        """A row per label, made by a clone of the sampler."""
+        n_new = np.bincount(labels, minlength=y.max() + 1)
+        sizes = dict(enumerate((np.bincount(y) + n_new).tolist()))
+        own = {
+            "sampling_strategy": {i: sizes[i] for i in np.unique(labels).tolist()},
+            "random_state": random_state.randint(2**31 - 1),
+            "image_shape": self._image_shape,
+        }
+        self.sampler_ = clone(self.sampler)
+        taken = self.sampler_.get_params(deep=False)
+        self.sampler_.set_params(**{k: v for k, v in own.items() if k in taken})
+        # Floats, because SMOTE's differences of bytes wrap around.
+        X = X.astype(np.result_type(X.dtype, np.float32), copy=False)
+        rows, made = self.sampler_.fit_resample(X, y)
+        rows, kept = rows[len(X) :], rows[: len(X)]
+        order = made[len(X) :].argsort(kind="stable")
+        made = made[len(X) :][order]
+        if not (np.array_equal(kept, X) and np.array_equal(made, labels)):
+            raise ValueError(
+                "sampler must keep the rows and append those that sampling_strategy "
+                f"asks for, {n_new.tolist()} by class; {self.sampler_!r} appends "
+                f"{np.bincount(made, minlength=len(n_new)).tolist()}."
+            )
+        return rows[order]
 
 
 def _random_members(y, labels, random_state):

@@ -1,7 +1,7 @@
 """DOSClassifier: deep over-sampling in the space of the network's own features."""
 
 from contextlib import nullcontext
-from numbers import Integral
+from numbers import Integral, Real
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -29,12 +29,13 @@ from .._torch import (
     put_to_rest,
     resolve_device,
     run_generator,
+    upload,
     workspace,
 )
 from .._typing import Array, Data, Device, ImageShape, Labels, Seed, Sizes
 from .._watch import check_weights
 from ._targets import Targets, micro_cluster_loss
-from ._training import CONSTRAINTS, epochs
+from ._training import CONSTRAINTS, epochs, n_epochs
 
 
 class DOSClassifier(ClassifierMixin, BaseEstimator):
@@ -47,9 +48,11 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
     .. math:: v = \sum_j w_j f(x_j), \quad w \ge 0, \quad \sum_j w_j = 1.
 
     M learns on all the targets, under the label of x, and f(x) is drawn to them by
-    the micro-cluster loss :math:`\sum_v \rho_v \|f(x) - v\|^2 / d`, in which
-    :math:`\rho_v \propto \exp(-\|f(x) - v\|)` sums to 1 over the r targets and d
-    is the number of features. Rows of the largest class are their own target.
+    the micro-cluster loss :math:`\sum_v \rho_v \|f(x) - v\|^2`, in which
+    :math:`\rho_v \propto \exp(-\|f(x) - v\|)` sums to 1 over the r targets. Rows of
+    the largest class are their own target. Before there are targets, both networks
+    learn from the rows alone, so that neighbours are near in features that tell the
+    classes apart.
 
     Parameters
     ----------
@@ -60,6 +63,8 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
         Number r of targets of a row in the smaller classes, drawn anew in every
         epoch. "auto" is the size of the largest class over that of the row's own,
         rounded, so that all classes weigh the same.
+    pretraining : float, default=0.5
+        Share of the epochs, rounded down, before there are targets.
     feature_extractor : {"conv"}, callable or None, default=None
         f. None is all of M's layers but the last. "conv" is two convolutions and
         a dense layer for images, the dense layer alone for rows without
@@ -136,6 +141,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
         **CONSTRAINTS,
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "n_targets": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "pretraining": [Interval(Real, 0, 1, closed="both")],
         "feature_extractor": BaseGAMO._parameter_constraints["feature_extractor"],
     }
 
@@ -144,6 +150,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
         *,
         n_neighbors: int = 5,
         n_targets: int | str = "auto",
+        pretraining: float = 0.5,
         feature_extractor: Any = None,
         image_shape: ImageShape = None,
         loss: str = "least_squares",
@@ -160,6 +167,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.n_neighbors = n_neighbors
         self.n_targets = n_targets
+        self.pretraining = pretraining
         self.feature_extractor = feature_extractor
         self.image_shape = image_shape
         self.loss = loss
@@ -278,14 +286,23 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
         rows = Rows(X, self._scaling, self.device_)
         targets = Targets(y, self.n_targets, self.n_neighbors, self.device_)
         player = make_player(network, self, self.device_)
+        n_plain = int(self.pretraining * n_epochs(len(y), self))
         for epoch, batches in enumerate(epochs(len(y), self, rng), start=1):
-            targets.look(network[0], rows)
+            loss = self._plain_loss if epoch <= n_plain else self._loss
+            if epoch > n_plain:
+                targets.look(network[0], rows)
             for index in batches:
                 player.train()
-                player.step(self._loss(network, rows, index, targets, rng))
+                player.step(loss(network, rows, index, targets, rng))
             check_weights({"network": network}, epoch)
         self.n_iter_ = epoch
         put_to_rest(network)
+
+    def _plain_loss(self, network, rows, index, targets, rng):
+        """Mean of M's loss on the rows at `index` themselves."""
+        y = upload(targets.y[index], self.device_)
+        m = Softmax(network(rows[index]))
+        return classifier_loss(CRITERIA[self.loss], m, y).mean()
 
     def _loss(self, network, rows, index, targets, rng):
         """Mean over the rows at `index`: M's loss on their targets, and f's pull."""

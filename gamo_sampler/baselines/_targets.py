@@ -91,7 +91,7 @@ class Targets:
 
 
 def micro_cluster_loss(features, v, of):
-    """Sum of rho ||f - v||^2 / d over the targets of each row, (b,).
+    """Sum of rho ||f - v||^2 over the targets of each row, (b,).
 
     Parameters
     ----------
@@ -109,4 +109,4 @@ def micro_cluster_loss(features, v, of):
     nearest = sums.scatter_reduce(0, of, distances, "amin", include_self=False)
     closeness = (nearest[of] - distances).exp()
     rho = closeness / sums.index_add(0, of, closeness)[of]
-    return sums.index_add(0, of, rho * squares) / features.shape[1]
+    return sums.index_add(0, of, rho * squares)

@@ -37,3 +37,10 @@ def epochs(n, params, rng):
         order = torch.randperm(n, generator=rng)
         yield order[wrapped].split(size)[:left]
         left -= per_epoch
+
+
+def n_epochs(n, params):
+    """Number of epochs, of which the last may be cut short."""
+    per_epoch = -(-n // min(params.batch_size, n))
+    n_rounds = params.max_rounds or per_epoch * params.max_iter
+    return min(params.max_iter, -(-n_rounds // per_epoch))
