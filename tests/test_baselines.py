@@ -29,6 +29,7 @@ from scipy.stats import kstest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.model_selection import train_test_split
@@ -477,6 +478,21 @@ def test_the_seed_decides_what_another_sampler_makes(digits):
 
     assert_array_equal(resampled(0), resampled(0))
     assert (resampled(0) != resampled(1)).any()
+
+
+def test_another_sampler_sees_the_labels(digits):
+    """A fitted game knows them, and a dict of class weights is keyed by them."""
+    X, y = digits
+    names = np.array([f"class {i}" for i in range(10)])[y]
+    weights = {name: 1 + i for i, name in enumerate(np.unique(names))}
+    game = short_game().set_params(image_shape=IMAGE, class_weight=weights)
+    frozen = FrozenEstimator(game.fit(X, names))
+    for classifier in (game, frozen):
+        inner = GAMO2Pix(classifier, max_rounds=2)
+        model = AugmentationSampler(inner, image_shape=IMAGE, random_state=0)
+        _, y_out = model.fit_resample(X, names)
+        assert_array_equal(model.sampler_.classes_, np.unique(names))
+        assert set(Counter(y_out).values()) == {max(Counter(names).values())}
 
 
 def test_a_sampler_s_image_shape_is_taken(digits):

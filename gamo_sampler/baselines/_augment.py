@@ -1,5 +1,6 @@
 """AugmentationSampler: minority images shifted, turned and mirrored."""
 
+from collections import Counter
 from numbers import Integral, Real
 from typing import Any
 
@@ -115,6 +116,10 @@ class AugmentationSampler(NewRowsSampler):
         given = self.image_shape
         return getattr(self.sampler, "image_shape", None) if given is None else given
 
+    def _fit_resample(self, X, y):
+        self._classes = np.unique(y)
+        return super()._fit_resample(X, y)
+
     def _new_rows(self, X, y, labels):
         image_shape = self._image_shape or (1, 1, X.shape[1])
         random_state = private_random_state(self.random_state)
@@ -136,10 +141,11 @@ class AugmentationSampler(NewRowsSampler):
 
     def _sampled(self, X, y, labels, random_state):
         """A row per label, made by a clone of the sampler."""
-        n_new = np.bincount(labels, minlength=y.max() + 1)
-        sizes = dict(enumerate((np.bincount(y) + n_new).tolist()))
+        y, labels = self._classes[y], self._classes[labels]
+        wanted = Counter(labels.tolist())
+        sizes = Counter(y.tolist())
         own = {
-            "sampling_strategy": {i: sizes[i] for i in np.unique(labels).tolist()},
+            "sampling_strategy": {i: sizes[i] + n for i, n in wanted.items()},
             "random_state": random_state.randint(2**31 - 1),
             "image_shape": self._image_shape,
         }
@@ -149,14 +155,13 @@ class AugmentationSampler(NewRowsSampler):
         # Floats, because SMOTE's differences of bytes wrap around.
         X = X.astype(np.result_type(X.dtype, np.float32), copy=False)
         rows, made = self.sampler_.fit_resample(X, y)
-        rows, kept = rows[len(X) :], rows[: len(X)]
-        order = made[len(X) :].argsort(kind="stable")
-        made = made[len(X) :][order]
-        if not (np.array_equal(kept, X) and np.array_equal(made, labels)):
+        kept, rows, made = rows[: len(X)], rows[len(X) :], made[len(X) :]
+        order = made.argsort(kind="stable")
+        if not (np.array_equal(kept, X) and np.array_equal(made[order], labels)):
             raise ValueError(
                 "sampler must keep the rows and append those that sampling_strategy "
-                f"asks for, {n_new.tolist()} by class; {self.sampler_!r} appends "
-                f"{np.bincount(made, minlength=len(n_new)).tolist()}."
+                f"asks for, {dict(wanted)} by class; {self.sampler_!r} appends "
+                f"{dict(Counter(made.tolist()))}."
             )
         return rows[order]
 
