@@ -375,6 +375,7 @@ class GAMO2Pix(SaveMixin, InnerSummaryMixin, ProvenanceMixin, NewRowsSampler):
             return
         convex = game.generator == "convex"
         if convex and comes_fitted(self.classifier, self.prefit):
+            check_is_fitted(game)
             # The parameter may have been set after the fit.
             convex = isinstance(game.generator_, ConvexGenerator | None)
         if not convex:

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from imblearn import FunctionSampler
 from imblearn.datasets import make_imbalance
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.utils.estimator_checks import (
@@ -55,6 +54,7 @@ from gamo_sampler.baselines._training import epochs
 SAMPLERS = [
     CGANSampler(max_iter=2, random_state=0),
     AugmentationSampler(random_state=0),
+    AugmentationSampler(RandomOverSampler(), random_state=0),
 ]
 ESTIMATORS = [
     *SAMPLERS,
@@ -473,8 +473,9 @@ def test_images_that_another_sampler_makes_are_moved(digits, name):
 
 def test_the_seed_decides_what_another_sampler_makes(digits):
     def resampled(seed):
-        model = AugmentationSampler(SMOTE(k_neighbors=3, random_state=7))
-        return model.set_params(random_state=seed).fit_resample(*digits)[0]
+        inner = SMOTE(k_neighbors=3, random_state=7)
+        model = AugmentationSampler(inner, max_shift=0, max_angle=0, random_state=seed)
+        return model.fit_resample(*digits)[0]
 
     assert_array_equal(resampled(0), resampled(0))
     assert (resampled(0) != resampled(1)).any()
@@ -495,25 +496,75 @@ def test_another_sampler_sees_the_labels(digits):
         assert set(Counter(y_out).values()) == {max(Counter(names).values())}
 
 
-def test_a_sampler_s_image_shape_is_taken(digits):
-    inner = GAMO2Pix(max_rounds=2, classifier=short_game(), image_shape=IMAGE)
-    taken = AugmentationSampler(inner, random_state=0).fit_resample(*digits)
-    inner = clone(inner).set_params(image_shape=None)
-    given = AugmentationSampler(inner, image_shape=IMAGE, random_state=0)
-    assert_array_equal(taken[0], given.fit_resample(*digits)[0])
+@pytest.mark.parametrize("where", ["sampler", "classifier", "fitted classifier"])
+def test_a_sampler_s_image_shape_is_taken(digits, where):
+    game, inner = short_game(), GAMO2Pix(max_rounds=2)
+    (inner if where == "sampler" else game).set_params(image_shape=IMAGE)
+    fitted = "fitted" in where
+    inner.set_params(classifier=FrozenEstimator(game.fit(*digits)) if fitted else game)
+    taken = AugmentationSampler(inner, random_state=0)
+    given = clone(taken).set_params(image_shape=IMAGE)
+    assert_array_equal(taken.fit_resample(*digits)[0], given.fit_resample(*digits)[0])
 
 
-@pytest.mark.parametrize("name", ["removes", "too few"])
-def test_a_sampler_that_does_not_append_what_is_asked_for_is_refused(digits, name):
-    def removes(X, y):
-        return X[1:], y[1:]
+class Disordered(SMOTE):
+    """New rows by descending class, `n_lost` too few, the first row changed."""
 
-    def nothing(X, y):
-        return X, y
+    def __init__(
+        self,
+        change=0,
+        n_lost=0,
+        k_neighbors=3,
+        sampling_strategy="auto",
+        random_state=None,
+    ):
+        super().__init__(
+            k_neighbors=k_neighbors,
+            sampling_strategy=sampling_strategy,
+            random_state=random_state,
+        )
+        self.change = change
+        self.n_lost = n_lost
 
-    func = removes if name == "removes" else nothing
-    with pytest.raises(ValueError, match="sampler must keep the rows and append"):
-        AugmentationSampler(FunctionSampler(func=func)).fit_resample(*digits)
+    def fit_resample(self, X, y):
+        rows, labels = super().fit_resample(X, y)
+        rows[0] += self.change
+        end = -self.n_lost or None
+        parts = [(part[: len(X)], part[: len(X) - 1 : -1]) for part in (rows, labels)]
+        rows, labels = (np.concatenate(part)[:end] for part in parts)
+        return rows, labels.tolist()
+
+
+def test_images_come_by_class_whatever_the_order_of_the_sampler_s(digits):
+    still = {"max_shift": 0, "max_angle": 0, "random_state": 0}
+    X, y = AugmentationSampler(SMOTE(k_neighbors=3), **still).fit_resample(*digits)
+    X_out, y_out = AugmentationSampler(Disordered(), **still).fit_resample(*digits)
+    assert_array_equal(y_out, y)
+    assert_array_equal(np.sort(X_out, axis=0), np.sort(X, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        (Disordered(change=1), "must keep the rows that it is given"),
+        (Disordered(n_lost=1), r"append the rows that .* asks for, \{1: 20, 2: 40, "),
+    ],
+)
+def test_a_sampler_that_does_not_append_what_is_asked_for_is_refused(
+    digits, inner, message
+):
+    model = AugmentationSampler(SMOTE(k_neighbors=3)).fit(*digits)
+    model.fit_resample(*digits)
+    with pytest.raises(ValueError, match=message):
+        model.set_params(sampler=inner).fit_resample(*digits)
+    assert not hasattr(model, "sampler_")
+
+
+def test_a_game_that_a_clone_has_unfitted_is_named(digits):
+    game = short_game().set_params(image_shape=IMAGE).fit(*digits)
+    model = AugmentationSampler(GAMO2Pix(game, prefit=True), image_shape=IMAGE)
+    with pytest.raises(NotFittedError, match="GAMOClassifier instance is not fitted"):
+        model.fit_resample(*digits)
 
 
 @pytest.mark.parametrize(
@@ -550,7 +601,7 @@ def targets_of(counts, n_targets="auto", n_neighbors=3, seed=0):
     y = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
     x = torch.randn(len(y), 2, generator=rng) + 100 * y[:, None]
     targets = Targets(y, n_targets, n_neighbors, torch.device("cpu"))
-    targets.look(torch.nn.Identity(), x)
+    targets.look(torch.nn.Identity(), x, 1)
     return targets, x, y
 
 
@@ -654,7 +705,7 @@ def test_the_loss_is_m_s_on_all_targets_and_the_pull_on_f_alone():
         p.data = draw(p.shape)
     x, index = draw(9, 2), torch.tensor([0, 7, 8, 4])
     targets = Targets(torch.arange(9) // 6, 3, 2, torch.device("cpu"))
-    targets.look(network[0], x)
+    targets.look(network[0], x, 1)
     seed = torch.Generator().manual_seed
     loss = DOSClassifier()._loss(network, x, index, targets, seed(0))
     f = network[0](x[index])
@@ -675,26 +726,49 @@ def test_the_loss_is_m_s_on_all_targets_and_the_pull_on_f_alone():
 
 
 @pytest.mark.parametrize(
-    ("pretraining", "n_looks"), [(0, 4), (0.5, 2), (0.7, 2), (1, 0)]
+    ("pretraining", "max_rounds", "n_looks"),
+    [(0, None, 4), (0.5, None, 2), (0.7, None, 2), (1, None, 0), (0.5, 4, 1)],
 )
-def test_pretraining_is_the_epochs_without_targets(
-    table, monkeypatch, pretraining, n_looks
+def test_pretraining_is_the_share_of_rounds_without_targets(
+    table, monkeypatch, pretraining, max_rounds, n_looks
 ):
-    looks = []
+    """Of four epochs of two rounds each; an epoch with targets looks once."""
+    calls = []
 
-    def look(targets, *given):
-        looks.append(given)
-        return real_look(targets, *given)
+    def counting(name, method):
+        def counted(*given):
+            calls.append(name)
+            return method(*given)
 
-    real_look = Targets.look
-    monkeypatch.setattr(Targets, "look", look)
-    same = {"pretraining": pretraining, "max_iter": 4, "random_state": 0}
-    few, many = (
-        DOSClassifier(n_targets=n, **same).fit(*table).predict_proba(table[0])
-        for n in (1, 9)
+        return counted
+
+    for owner, name in (
+        (Targets, "look"),
+        (DOSClassifier, "_plain_loss"),
+        (DOSClassifier, "_loss"),
+    ):
+        monkeypatch.setattr(owner, name, counting(name, getattr(owner, name)))
+    DOSClassifier(
+        pretraining=pretraining, max_iter=4, max_rounds=max_rounds, random_state=0
+    ).fit(*table)
+    n_rounds = max_rounds or 8
+    n_plain = int(pretraining * n_rounds)
+    assert [c for c in calls if c != "look"] == (
+        ["_plain_loss"] * n_plain + ["_loss"] * (n_rounds - n_plain)
     )
-    assert len(looks) == 2 * n_looks
-    assert (few == many).all() == (n_looks == 0)
+    assert calls.count("look") == n_looks
+
+
+def test_the_plain_loss_is_m_s_on_the_rows():
+    network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.Identity())
+    x = torch.randn(9, 2, generator=torch.Generator().manual_seed(0))
+    targets = Targets(torch.arange(9) // 6, 3, 2, torch.device("cpu"))
+    index = torch.tensor([0, 7, 8])
+    model = DOSClassifier()
+    model.device_ = torch.device("cpu")
+    expected = (x[index].softmax(1) - torch.eye(2)[[0, 1, 1]]).square().mean(1).mean()
+    loss = model._plain_loss(network, x, index, targets)
+    torch.testing.assert_close(loss, expected)
 
 
 def test_dos_finds_more_of_the_rare_classes_than_the_plain_network():
@@ -785,10 +859,17 @@ def test_dos_takes_a_builder_and_seeds_it(digits):
         DOSClassifier(feature_extractor=torch.nn.Identity()).fit(*digits)
 
 
-def test_a_failed_fit_leaves_dos_unfitted(table):
+@pytest.mark.parametrize(
+    ("pretraining", "message"),
+    [
+        (0, "weights of the network became non-finite in epoch 1"),
+        (0.5, "outputs of the feature extractor became non-finite in epoch 1"),
+    ],
+)
+def test_a_failed_fit_leaves_dos_unfitted(table, pretraining, message):
     X, y = table
-    model = DOSClassifier(max_iter=1).fit(X, y)
-    with pytest.raises(ValueError, match=r"weights of the .* non-finite in epoch 1"):
+    model = DOSClassifier(max_iter=1, pretraining=pretraining).fit(X, y)
+    with pytest.raises(ValueError, match=message):
         model.set_params(learning_rate=1e38).fit(X, y)
     with pytest.raises(NotFittedError):
         model.predict(X)

@@ -356,12 +356,14 @@ def test_every_method_of_today_fits(small_images, name):
     check_fits(name, "today", "conv")
 
 
-@pytest.mark.parametrize("name", ["gamo2pix_augment", "smote_augment"])
-def test_images_of_an_over_sampler_are_moved(small_images, name):
+@pytest.mark.parametrize(
+    ("name", "made_by"), [("gamo2pix_augment", "GAMO2Pix"), ("smote_augment", "SMOTE")]
+)
+def test_images_of_an_over_sampler_are_moved(small_images, name, made_by):
     check_fits(name, "paper", "conv")
     model = methods.make(name, "paper", settings(feature_extractor="conv"))
     still, moved = model[0].sampler, methods.augment(settings())
-    assert type(still).__name__ == {"g": "GAMO2Pix", "s": "SMOTE"}[name[0]]
+    assert type(still).__name__ == made_by
     assert model[0].set_params(sampler=None).get_params() == moved.get_params()
 
 

@@ -26,10 +26,13 @@ class AugmentationSampler(NewRowsSampler):
     ----------
     sampler : object, default=None
         Over-sampler whose new images are moved, such as
-        :class:`~gamo_sampler.GAMO2Pix` or one of imbalanced-learn's; a clone of it is
-        fitted. It gets the `sampling_strategy` from here, a `random_state` that follows
-        from the one here, and the `image_shape`, where it has such parameters. None
-        moves random images of the class.
+        :class:`~gamo_sampler.GAMO2Pix`, or imbalanced-learn's SMOTE. It has to keep the
+        rows that it is given, flat ones of floats, and to append as many as asked for,
+        which Borderline-SMOTE, for one, does not always. A clone is fitted, with the
+        `sampling_strategy` from here, and a `random_state` that follows from the one
+        here and the `image_shape`, where it has such parameters. A game that is fitted
+        already comes in a :class:`sklearn.frozen.FrozenEstimator`. None moves random
+        images of the class.
     image_shape : tuple of 3 int, default=None
         (channels, height, width), for rows that are images. None takes the shape
         from images given as such; rows are then lines, images one pixel high.
@@ -113,10 +116,14 @@ class AugmentationSampler(NewRowsSampler):
         self.random_state = random_state
 
     def _known_shape(self):
-        given = self.image_shape
-        return getattr(self.sampler, "image_shape", None) if given is None else given
+        if self.image_shape is not None or self.sampler is None:
+            return self.image_shape
+        if isinstance(self.sampler, NewRowsSampler):
+            return self.sampler._known_shape()
+        return getattr(self.sampler, "image_shape", None)
 
     def _fit_resample(self, X, y):
+        vars(self).pop("sampler_", None)  # that of an earlier fit
         self._classes = np.unique(y)
         return super()._fit_resample(X, y)
 
@@ -142,27 +149,33 @@ class AugmentationSampler(NewRowsSampler):
     def _sampled(self, X, y, labels, random_state):
         """A row per label, made by a clone of the sampler."""
         y, labels = self._classes[y], self._classes[labels]
-        wanted = Counter(labels.tolist())
-        sizes = Counter(y.tolist())
+        sizes, wanted = Counter(y.tolist()), Counter(labels.tolist())
         own = {
-            "sampling_strategy": {i: sizes[i] + n for i, n in wanted.items()},
             "random_state": random_state.randint(2**31 - 1),
             "image_shape": self._image_shape,
         }
-        self.sampler_ = clone(self.sampler)
-        taken = self.sampler_.get_params(deep=False)
-        self.sampler_.set_params(**{k: v for k, v in own.items() if k in taken})
+        sampler = clone(self.sampler)
+        taken = sampler.get_params(deep=False)
+        sampler.set_params(
+            sampling_strategy={i: sizes[i] + n for i, n in wanted.items()},
+            **{name: value for name, value in own.items() if name in taken},
+        )
         # Floats, because SMOTE's differences of bytes wrap around.
         X = X.astype(np.result_type(X.dtype, np.float32), copy=False)
-        rows, made = self.sampler_.fit_resample(X, y)
+        rows, made = map(np.asarray, sampler.fit_resample(X, y))
         kept, rows, made = rows[: len(X)], rows[len(X) :], made[len(X) :]
-        order = made.argsort(kind="stable")
-        if not (np.array_equal(kept, X) and np.array_equal(made[order], labels)):
+        name = type(sampler).__name__
+        if not np.array_equal(kept, X):
             raise ValueError(
-                "sampler must keep the rows and append those that sampling_strategy "
-                f"asks for, {dict(wanted)} by class; {self.sampler_!r} appends "
-                f"{dict(Counter(made.tolist()))}."
+                f"sampler must keep the rows that it is given, {name} changes them."
             )
+        order = made.argsort(kind="stable")
+        if not np.array_equal(made[order], labels):
+            raise ValueError(
+                "sampler must append the rows that sampling_strategy asks for, "
+                f"{dict(wanted)}, {name} appended {dict(Counter(made.tolist()))}."
+            )
+        self.sampler_ = sampler
         return rows[order]
 
 

@@ -35,7 +35,7 @@ from .._torch import (
 from .._typing import Array, Data, Device, ImageShape, Labels, Seed, Sizes
 from .._watch import check_weights
 from ._targets import Targets, micro_cluster_loss
-from ._training import CONSTRAINTS, epochs, n_epochs
+from ._training import CONSTRAINTS, epochs, n_rounds
 
 
 class DOSClassifier(ClassifierMixin, BaseEstimator):
@@ -64,7 +64,7 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
         epoch. "auto" is the size of the largest class over that of the row's own,
         rounded, so that all classes weigh the same.
     pretraining : float, default=0.5
-        Share of the epochs, rounded down, before there are targets.
+        Share of the rounds, rounded down, before there are targets.
     feature_extractor : {"conv"}, callable or None, default=None
         f. None is all of M's layers but the last. "conv" is two convolutions and
         a dense layer for images, the dense layer alone for rows without
@@ -118,8 +118,9 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    Neighbours are sought in cached features. A row's own share in its targets, on
-    which M learns, is not cached: through it M's loss trains f as well.
+    That the networks learn from the rows first, and for how long, is this package's
+    choice. Neighbours are sought in cached features. A row's own share in its targets,
+    on which M learns, is not cached: through it M's loss trains f as well.
 
     References
     ----------
@@ -286,19 +287,22 @@ class DOSClassifier(ClassifierMixin, BaseEstimator):
         rows = Rows(X, self._scaling, self.device_)
         targets = Targets(y, self.n_targets, self.n_neighbors, self.device_)
         player = make_player(network, self, self.device_)
-        n_plain = int(self.pretraining * n_epochs(len(y), self))
+        plain = int(self.pretraining * n_rounds(len(y), self))
         for epoch, batches in enumerate(epochs(len(y), self, rng), start=1):
-            loss = self._plain_loss if epoch <= n_plain else self._loss
-            if epoch > n_plain:
-                targets.look(network[0], rows)
-            for index in batches:
+            for index in batches[:plain]:
                 player.train()
-                player.step(loss(network, rows, index, targets, rng))
+                player.step(self._plain_loss(network, rows, index, targets))
+            if batches[plain:]:
+                targets.look(network[0], rows, epoch)
+            for index in batches[plain:]:
+                player.train()
+                player.step(self._loss(network, rows, index, targets, rng))
+            plain = max(plain - len(batches), 0)
             check_weights({"network": network}, epoch)
         self.n_iter_ = epoch
         put_to_rest(network)
 
-    def _plain_loss(self, network, rows, index, targets, rng):
+    def _plain_loss(self, network, rows, index, targets):
         """Mean of M's loss on the rows at `index` themselves."""
         y = upload(targets.y[index], self.device_)
         m = Softmax(network(rows[index]))

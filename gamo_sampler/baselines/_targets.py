@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from sklearn.neighbors import NearestNeighbors
 
 from .._torch import BLOCK, upload
+from .._watch import check_finite
 
 
 class Targets:
@@ -42,11 +43,15 @@ class Targets:
         sizes = torch.where(small, counts - 1, 0)
         self.n_near = sizes.clamp(max=n_neighbors)[y]  # (n,) that do exist
 
-    def look(self, f, rows):
-        """Cache f of the smaller classes' rows, and find their neighbours there."""
+    def look(self, f, rows, epoch):
+        """Cache f of the smaller classes' rows, and find their neighbours there.
+
+        Raises NotFiniteError, which names the epoch, where f has no finite values.
+        """
         self.features = None
         for members in self.members:
             features = self._features(f, rows, members)  # (n_i, d)
+            check_finite({"feature extractor": features.isfinite().all()}, epoch)
             if self.features is None:
                 size = len(self.y), features.shape[1]
                 self.features = features.new_zeros(size)

@@ -31,16 +31,14 @@ def epochs(n, params, rng):
     per_epoch = -(-n // size)
     # Full batches, wrapped around: batch normalisation may not take one row.
     wrapped = torch.arange(per_epoch * size) % n
-    left = per_epoch * params.max_iter
-    left = min(left, params.max_rounds or left)
+    left = n_rounds(n, params)
     while left > 0:
         order = torch.randperm(n, generator=rng)
         yield order[wrapped].split(size)[:left]
         left -= per_epoch
 
 
-def n_epochs(n, params):
-    """Number of epochs, of which the last may be cut short."""
-    per_epoch = -(-n // min(params.batch_size, n))
-    n_rounds = params.max_rounds or per_epoch * params.max_iter
-    return min(params.max_iter, -(-n_rounds // per_epoch))
+def n_rounds(n, params):
+    """Number of batches in all epochs."""
+    most = -(-n // min(params.batch_size, n)) * params.max_iter
+    return min(most, params.max_rounds or most)
