@@ -35,7 +35,8 @@ class AugmentationSampler(NewRowsSampler):
         images of the class.
     image_shape : tuple of 3 int, default=None
         (channels, height, width), for rows that are images. None takes the shape
-        from images given as such; rows are then lines, images one pixel high.
+        from images given as such, or that of `sampler`; other rows are then lines,
+        images one pixel high.
     max_shift : int, default=2
         Greatest shift in each direction, in pixels. All whole numbers up to it
         are equally likely.
