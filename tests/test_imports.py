@@ -193,7 +193,7 @@ ALLOWED = {
         "baselines._targets",
         "baselines._training",
     },
-    "baselines._targets": {"_torch"},
+    "baselines._targets": {"_torch", "_watch"},
     "baselines._training": {"_base"},
     "data.__init__": {"data._balanced", "data._parquet"},
     "data._balanced": {"_base", "_gamo2pix", "_images", "_lazy", "_strategy", "_torch"},
