@@ -73,6 +73,10 @@ def plain(s, **own):
 
 def game(s, **own):
     """M in the game, with as many updates on as many rows as M alone."""
+    return GAMOClassifier(**game_parameters(s, **own))
+
+
+def game_parameters(s, **own):
     own = s.extras | own
     # A joint update takes b real and b generated rows; the alternating schedules
     # take two updates a round, of b rows each.
@@ -86,7 +90,7 @@ def game(s, **own):
     turn = s.network.get("rounds_per_epoch")
     if turn and not joint:
         parameters["rounds_per_epoch"] = -(-turn // 2)
-    return GAMOClassifier(**s.network | parameters | own)
+    return s.network | parameters | own
 
 
 def as_published(s):
@@ -194,8 +198,13 @@ def cgan(s):
     return CGANSampler(max_iter=s.rounds, max_rounds=s.rounds, **parameters)
 
 
+def images(s):
+    """Images of the game: its rows, or those of GAMO2Pix where it learns features."""
+    return gamo2pix(s) if s.convolutional else GAMOSampler(**game_parameters(s))
+
+
 def gamo2pix(s):
-    """Images of the game, with a decoder of as many minibatches as it has rounds."""
+    """With a decoder of as many minibatches as the game has rounds."""
     if not s.convolutional:
         raise ValueError("gamo2pix needs a protocol with a feature extractor.")
     shared = {"image_shape": s.image_shape, "random_state": s.seed}
@@ -365,7 +374,7 @@ METHODS: dict[str, Callable] = {
     "gamo_published": as_published,
     "gamo": game,
     "gamo2pix": lambda s: resampled(gamo2pix(s), s),
-    "gamo2pix_augment": lambda s: resampled(augment(s, gamo2pix(s)), s),
+    "gamo_augment": lambda s: resampled(augment(s, images(s)), s),
     "smote_augment": lambda s: resampled(augment(s, smote(s)), s),
     "class_weight": lambda s: plain(s, class_weight="balanced"),
     "effective_number": effective_number,

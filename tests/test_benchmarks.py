@@ -357,11 +357,16 @@ def test_every_method_of_today_fits(small_images, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "made_by"), [("gamo2pix_augment", "GAMO2Pix"), ("smote_augment", "SMOTE")]
+    ("name", "extractor", "made_by"),
+    [
+        ("gamo_augment", None, "GAMOSampler"),
+        ("gamo_augment", "conv", "GAMO2Pix"),
+        ("smote_augment", "conv", "SMOTE"),
+    ],
 )
-def test_images_of_an_over_sampler_are_moved(small_images, name, made_by):
-    check_fits(name, "paper", "conv")
-    model = methods.make(name, "paper", settings(feature_extractor="conv"))
+def test_images_of_an_over_sampler_are_moved(small_images, name, extractor, made_by):
+    check_fits(name, "paper", extractor)
+    model = methods.make(name, "paper", settings(feature_extractor=extractor))
     still, moved = model[0].sampler, methods.augment(settings())
     assert type(still).__name__ == made_by
     assert model[0].set_params(sampler=None).get_params() == moved.get_params()
