@@ -453,7 +453,8 @@ TODAY = (
 # higher with the margin on the seeds for choosing get it, and fewer or lighter
 # generated rows beside it. CN takes part with nothing added, next to "mixup", which is
 # CN with BEST, and "logit_adjust", which has the margin too; DOS, which has no such
-# parameters, and the published game stay as they are.
+# parameters, and the published game stay as they are. Moved images have the margin
+# where features are learned.
 BEST = {"mixup": 0.2, "weight_averaging": 0.999}
 MARGIN = BEST | {"logit_adjustment": 1.0, "generated_weight": 0.3}
 RECIPES = {
@@ -469,7 +470,9 @@ RECIPES = {
     "gamo_no_d": MARGIN,
     "cg": MARGIN,
     "cg_d": MARGIN,
+    "gamo2pix": MARGIN,
 }
+MOVED = ("augment", "gamo_augment", "smote_augment")
 
 CONDITIONS = {
     "paper": PAPER,
@@ -491,7 +494,7 @@ def make(method, condition, settings, table=METHODS):
         A name of `table`; in the ablation one of ABLATION; when tuning a name and
         parameters of its network, ``"cn:mixup=0.4,loss='log_loss'"``.
     condition : {"paper", "today", "ablation", "tune"}
-        Where extras come from: nowhere, RECIPES, ABLATION, or the name.
+        Where extras come from: nowhere, `recipe`, ABLATION, or the name.
     settings : Settings
         What all methods of the run share.
     table : dict, default=METHODS
@@ -505,12 +508,19 @@ def make(method, condition, settings, table=METHODS):
     name, _, text = method.partition(":")
     extras = {}
     if condition == "today":
-        extras = RECIPES.get(name, BEST)
+        extras = recipe(name, settings)
     if condition == "ablation":
         name, extras = "gamo", ABLATION[name]
     if condition != "tune":
         return table[name](replace(settings, extras=extras))
     return tuned(name, parse_parameters(text), settings, table)
+
+
+def recipe(name, s):
+    """What a method has in today's conditions."""
+    if name in MOVED and s.convolutional:
+        return MARGIN
+    return RECIPES.get(name, BEST)
 
 
 def tuned(name, parameters, settings, table):

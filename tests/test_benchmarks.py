@@ -351,7 +351,7 @@ def test_every_method_of_the_paper_fits(small_images, name, extractor):
 
 
 @needs(mixup=0, weight_averaging=0, logit_adjustment=0, class_weight=None)
-@pytest.mark.parametrize("name", methods.CONDITIONS["today"])
+@pytest.mark.parametrize("name", [*methods.CONDITIONS["today"], "gamo_augment"])
 def test_every_method_of_today_fits(small_images, name):
     check_fits(name, "today", "conv")
 
@@ -548,6 +548,17 @@ def test_samplers_of_today_make_as_many_rows_as_weigh_in_the_game(name):
     sampler = getattr(model.sampler, "sampler", model.sampler)
     made = sum(sampler.sampling_strategy.values()) - 100
     assert made == game.generated_weight * 100
+
+
+@pytest.mark.parametrize("name", methods.MOVED)
+def test_moved_images_have_the_margin_where_features_are_learned(name):
+    flat = methods.make(name, "today", settings(image_shape=(1, 8, 8)))
+    assert methods.network_of(flat).logit_adjustment == 0
+    assert flat[0].sampling_strategy == "auto"
+    learned = methods.make(name, "today", settings(feature_extractor="conv"))
+    assert methods.network_of(learned).logit_adjustment == 1
+    smote = methods.make("smote", "today", settings())
+    assert learned.sampler.sampling_strategy == smote.sampler.sampler.sampling_strategy
 
 
 def test_scores_of_every_set(tmp_path):
