@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .protocols import TUNING_SEEDS_FROM
+from .protocols import IMAGES, TUNING_SEEDS_FROM
 
 REFERENCE = "gamo"
 # ACSA and GM as printed, in two decimals, by the keys of the rows.
@@ -63,6 +63,8 @@ PROBABILITY_HEADER = (
 def write_reports(rows, folder):
     """One table, and a plot per metric, for every protocol, condition and learner.
 
+    Conditions of images have a table of all their sets beside that.
+
     Parameters
     ----------
     rows : list of dict
@@ -93,18 +95,31 @@ def write_reports(rows, folder):
         if can_plot:
             for metric in METRICS:
                 plot_ranks(cells(group, metric), folder / f"{name}_{metric}.png")
+    frame = reported(rows)
+    images = frame[frame["protocol"].isin(IMAGES) & (frame["condition"] != PICTURES)]
+    for names, group in images.groupby(["condition", "loss"]):
+        if group["protocol"].nunique() > 1:
+            for metric in METRICS:
+                name = "_".join(("images", *names, metric))
+                (folder / f"{name}.rst").write_text(sets_table(name, group, metric))
 
 
-def grouped(rows):
-    """(file name, frame of rows) by protocol, condition, loss and learner."""
+def reported(rows):
+    """Frame of the rows that reports take."""
     frame = pd.DataFrame(rows).drop_duplicates(
         ["protocol", "condition", "loss", "method", "learner", "seed"], keep="last"
     )
     # Those seeds score a part of the training rows, in every condition.
-    reported = frame["seed"] < TUNING_SEEDS_FROM
-    frame = frame[reported | (frame["condition"] == "tune")].copy()
+    for_reports = frame["seed"] < TUNING_SEEDS_FROM
+    frame = frame[for_reports | (frame["condition"] == "tune")].copy()
     frame["unit"] = [unit(row) for row in rows_of(frame)]
     frame["table"] = frame["protocol"].str.split("/").str[0]
+    return frame
+
+
+def grouped(rows):
+    """(file name, frame of rows) by protocol, condition, loss and learner."""
+    frame = reported(rows)
     for names, group in frame.groupby(["table", "condition", "loss", "learner"]):
         yield "_".join(names), group
 
@@ -257,13 +272,18 @@ def against(scores, method):
     return f"{found.mean():+.3f}" if len(found) else ""
 
 
-def sets_table(name, group):
-    """GM of every set, one column per method, means over the seeds."""
-    means = group.pivot_table("gm", "protocol", "method")
-    means.loc["mean"] = means.mean()
-    lines = [("GM of", *means.columns)]
-    for protocol, own in means.iterrows():
-        lines.append([protocol.split("/")[-1], *(f"{gm:.3f}" for gm in own)])
+def sets_table(name, group, metric="gm"):
+    """Means over the seeds, one line per method and one column per set.
+
+    The mean over the sets, by which methods are ordered, is of those that have all.
+    """
+    means = group.pivot_table(metric, "method", "protocol")
+    means["mean"] = means.mean(axis=1, skipna=False)
+    means = means.sort_values("mean", ascending=False, kind="stable")
+    sets = [protocol.split("/")[-1] for protocol in means.columns]
+    lines = [(f"{METRICS[metric]} of", *sets)]
+    for method, own in means.iterrows():
+        lines.append([method, *(number(value, ".3f") for value in own)])
     return list_table(caption(name, group), lines)
 
 

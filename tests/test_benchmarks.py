@@ -572,13 +572,34 @@ def test_scores_of_every_set(tmp_path):
     ]
     report.write_reports(found, tmp_path)
     text = (tmp_path / "mixed_paper_least_squares_cn_sets.rst").read_text()
-    cells = [line[7:] for line in text.splitlines() if line.startswith("     - ")]
-    assert cells == [
-        *("gamo", "none"),
-        *("0.650", "0.250"),
-        *("0.750", "0.450"),
-        *("0.700", "0.350"),
+    assert cells_of(text) == [
+        *("GM of", "a", "b", "mean"),
+        *("gamo", "0.650", "0.750", "0.700"),
+        *("none", "0.250", "0.450", "0.350"),
     ]
+
+
+def test_scores_of_all_sets_of_images(tmp_path):
+    found = [
+        result("cn", 0, 0.5, "mnist"),
+        result("gamo", 0, 0.7, "mnist"),
+        result("gamo", 0, 0.4, "cifar10"),
+        result("gamo", 1, 0.6, "cifar10"),
+    ]
+    report.write_reports(found, tmp_path)
+    name = "images_paper_least_squares_gm"
+    assert cells_of((tmp_path / f"{name}.rst").read_text()) == [
+        *("GM of", "cifar10", "mnist", "mean"),
+        *("gamo", "0.500", "0.700", "0.600"),
+        *("cn", "", "0.500", ""),
+    ]
+    report.write_reports(found[:2], tmp_path / "one")
+    assert not (tmp_path / "one" / f"{name}.rst").exists()
+
+
+def cells_of(text):
+    lines = text.splitlines()
+    return [line[7:] for line in lines if line.startswith(("   * -", "     -"))]
 
 
 def test_means_tests_and_ranks_of_a_table(tmp_path):
