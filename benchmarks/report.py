@@ -96,7 +96,8 @@ def write_reports(rows, folder):
             for metric in METRICS:
                 plot_ranks(cells(group, metric), folder / f"{name}_{metric}.png")
     frame = reported(rows)
-    images = frame[frame["protocol"].isin(IMAGES) & (frame["condition"] != PICTURES)]
+    of_images = frame["protocol"].isin(IMAGES)
+    images = frame[of_images & ~frame["condition"].isin((PICTURES, "tune"))]
     for names, group in images.groupby(["condition", "loss"]):
         if group["protocol"].nunique() > 1:
             for metric in METRICS:
