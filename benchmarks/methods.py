@@ -77,6 +77,7 @@ def game(s, **own):
 
 
 def game_parameters(s, **own):
+    """Those of the classifier that is the game, and of the sampler."""
     own = s.extras | own
     # A joint update takes b real and b generated rows; the alternating schedules
     # take two updates a round, of b rows each.
@@ -204,7 +205,7 @@ def images(s):
 
 
 def gamo2pix(s):
-    """With a decoder of as many minibatches as the game has rounds."""
+    """GAMO2Pix, its decoder of as many minibatches as the game has rounds."""
     if not s.convolutional:
         raise ValueError("gamo2pix needs a protocol with a feature extractor.")
     shared = {"image_shape": s.image_shape, "random_state": s.seed}

@@ -351,7 +351,10 @@ def test_every_method_of_the_paper_fits(small_images, name, extractor):
 
 
 @needs(mixup=0, weight_averaging=0, logit_adjustment=0, class_weight=None)
-@pytest.mark.parametrize("name", [*methods.CONDITIONS["today"], "gamo_augment"])
+@pytest.mark.parametrize(
+    "name",
+    [*methods.CONDITIONS["today"], "gamo2pix", "gamo_augment", "smote_augment"],
+)
 def test_every_method_of_today_fits(small_images, name):
     check_fits(name, "today", "conv")
 
