@@ -73,11 +73,6 @@ def plain(s, **own):
 
 def game(s, **own):
     """M in the game, with as many updates on as many rows as M alone."""
-    return GAMOClassifier(**game_parameters(s, **own))
-
-
-def game_parameters(s, **own):
-    """Those of the classifier that is the game, and of the sampler."""
     own = s.extras | own
     # A joint update takes b real and b generated rows; the alternating schedules
     # take two updates a round, of b rows each.
@@ -91,7 +86,7 @@ def game_parameters(s, **own):
     turn = s.network.get("rounds_per_epoch")
     if turn and not joint:
         parameters["rounds_per_epoch"] = -(-turn // 2)
-    return s.network | parameters | own
+    return GAMOClassifier(**s.network | parameters | own)
 
 
 def as_published(s):
@@ -201,7 +196,7 @@ def cgan(s):
 
 def images(s):
     """Images of the game: its rows, or those of GAMO2Pix where it learns features."""
-    return gamo2pix(s) if s.convolutional else GAMOSampler(**game_parameters(s))
+    return gamo2pix(s) if s.convolutional else game_sampler(s)
 
 
 def gamo2pix(s):
@@ -215,8 +210,8 @@ def gamo2pix(s):
 
 def game_sampler(s, **own):
     """GAMOSampler with its defaults."""
-    shared = {name: s.network[name] for name in ("loss", "random_state", "device")}
-    return GAMOSampler(**shared | s.extras | own)
+    shared = {name: s.network[name] for name in ("loss", "device")}
+    return GAMOSampler(**shared | order(s) | own)
 
 
 def published_sampler(s):
@@ -374,6 +369,7 @@ METHODS: dict[str, Callable] = {
     "gamo_no_d": lambda s: game(s, discriminator=None),
     "gamo_published": as_published,
     "gamo": game,
+    "gamo_sampler": lambda s: interpolated(game_sampler(s), s),
     "gamo2pix": lambda s: resampled(gamo2pix(s), s),
     "gamo_augment": lambda s: resampled(augment(s, images(s)), s),
     "smote_augment": lambda s: resampled(augment(s, smote(s)), s),
@@ -471,6 +467,7 @@ RECIPES = {
     "gamo_no_d": MARGIN,
     "cg": MARGIN,
     "cg_d": MARGIN,
+    "gamo_sampler": MARGIN,
     "gamo2pix": MARGIN,
 }
 MOVED = ("augment", "gamo_augment", "smote_augment")

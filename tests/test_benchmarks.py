@@ -351,10 +351,7 @@ def test_every_method_of_the_paper_fits(small_images, name, extractor):
 
 
 @needs(mixup=0, weight_averaging=0, logit_adjustment=0, class_weight=None)
-@pytest.mark.parametrize(
-    "name",
-    [*methods.CONDITIONS["today"], "gamo2pix", "gamo_augment", "smote_augment"],
-)
+@pytest.mark.parametrize("name", methods.METHODS)
 def test_every_method_of_today_fits(small_images, name):
     check_fits(name, "today", "conv")
 
@@ -396,10 +393,11 @@ def check_fits(name, condition, extractor):
     np.testing.assert_allclose(p.sum(1), 1)
 
 
-def test_smote_in_feature_space_trains_a_fresh_m_on_features(small_images):
+@pytest.mark.parametrize("name", ["smote", "gamo_sampler"])
+def test_rows_in_feature_space_train_a_fresh_m(small_images, name):
     data = protocols.load("mnist", 0, None)
     given = settings(image_shape=(1, 8, 8), feature_extractor="conv")
-    model = methods.make("smote", "paper", given).fit(data.X_train, data.y_train)
+    model = methods.make(name, "paper", given).fit(data.X_train, data.y_train)
     width = model.features_.extract_features(data.X_train).shape[1]
     assert model.head_.n_features_in_ == width
     assert not model.sampler_.did_nothing_
@@ -544,7 +542,9 @@ def test_fewer_rows_are_a_positive_number_of_them():
         methods.make("smote:generated_weight='algorithm'", "tune", settings())
 
 
-@pytest.mark.parametrize("name", ["smote", "balanced_sampling", "adasyn"])
+@pytest.mark.parametrize(
+    "name", ["smote", "balanced_sampling", "adasyn", "gamo_sampler"]
+)
 def test_samplers_of_today_make_as_many_rows_as_weigh_in_the_game(name):
     game = methods.make("gamo", "today", settings())
     model = methods.make(name, "today", settings())
