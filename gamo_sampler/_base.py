@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from torch.optim.swa_utils import AveragedModel
 
 from ._build import (
     NETWORKS,
@@ -18,7 +17,7 @@ from ._build import (
 from ._checkpoint import Checkpoint, NoCheckpoint, digests
 from ._diagnosis import Outcome, diagnose
 from ._distributed import ALONE, own_device, shared_fit
-from ._game import SCHEDULES, Game, exponential_average, make_player
+from ._game import SCHEDULES, Game, make_player
 from ._generation import GenerationMixin
 from ._images import check_image_shape
 from ._labelled import Labelled
@@ -128,10 +127,11 @@ class BaseGAMO(
             checkpoint.begin(training)
             self._play(training, checkpoint, self._make_callbacks(users_rng))
             self.n_rounds_ = past.n_rounds + training.n_played
-            self._keep(game, learned.X)
             self._idle_cells = [] if game.G else past.cells
             # Only who learns batch by batch has to go on with the same steps.
             self._players = past.players | kept(game) if past.n_epochs else {}
+            game.end()
+            self._keep(game, learned.X)
             self._members = train[game.members.numpy()]
             self._n_samples = len(data.y)
         self._random_state = random_state
@@ -254,9 +254,10 @@ class BaseGAMO(
             for network in networks.values()
         )
         if self.weight_averaging:
-            rule = exponential_average(self.weight_averaging)
-            M.average = AveragedModel(M.network, multi_avg_fn=rule, use_buffers=True)
-            self.classifier_ = M.average.module
+            self.classifier_ = M.follow(self.weight_averaging)
+            # Else M would be of many F, and the features of the last one.
+            if F and F.parameters:
+                self.feature_extractor_ = F.follow(self.weight_averaging)
         return F, M, D, G
 
     def _scaling_of(self, X):

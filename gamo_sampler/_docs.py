@@ -68,9 +68,10 @@ PARAMETERS = """loss : {"least_squares", "cross_entropy", "log_loss"}, \
         of X, mixed with other rows of their batch, and their labels mixed alike, by
         shares from Beta(alpha, alpha) (Zhang et al., ICLR 2018). 0 mixes nothing.
     weight_averaging : float, default=0.0
-        Decay of the exponential average of M's weights over its steps, with which
-        predictions are made; (1 + n) / (10 + n) at step n where that is less. 0 takes
-        the last weights. G plays against the last weights in any case.
+        Decay of the exponential average of M's weights, and of F's where there is an
+        F, over their steps, with which predictions are made and features extracted;
+        (1 + n) / (10 + n) at step n where that is less. 0 takes the last weights. The
+        game is played with the last weights in any case.
     sampling_strategy : float, str, dict or callable, default="auto"
         Which classes are generated, and how much they weigh, as in
         imbalanced-learn. A float f raises every class below round(f x largest

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from ._distributed import ALONE, Alone, Group
 from ._draws import Lots, Mix, Round
@@ -38,13 +39,19 @@ class Player:
     processes of `group` start with the first one's weights and step together.
     """
 
-    def __init__(self, network, optimizer, average=None, group=ALONE):
+    def __init__(self, network, optimizer, group=ALONE):
         self.network = network.eval()
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = optimizer(self.parameters) if self.parameters else None
-        self.average = average
+        self.average = None
         self.group = group
         group.share(network)
+
+    def follow(self, decay):
+        """Average the weights over the steps from now on; the network that has them."""
+        rule = exponential_average(decay)
+        self.average = AveragedModel(self.network, multi_avg_fn=rule, use_buffers=True)
+        return self.average.module
 
     def __call__(self, *inputs):
         return self.network(*inputs)
@@ -439,6 +446,12 @@ class Game:
         for letter, player in self.players().items():
             player.restore(state[letter])
         if self.F:
+            self.look()
+
+    def end(self):
+        """See the rows as predictions do, through F's averaged weights."""
+        if self.F and self.F.average:
+            self.F.network = self.F.average.module
             self.look()
 
     def set_learning_rate(self, learning_rate):

@@ -57,7 +57,7 @@ class Past:
                 _load(network, before, name)
 
     def restore(self, game):
-        """The players' optimisers, and M's average, as they were left."""
+        """The players' optimisers and averages, as they were left."""
         for letter, player in game.players().items():
             new = player.state()
             state = new | self.players.get(letter, {})

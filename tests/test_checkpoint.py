@@ -104,6 +104,10 @@ FITS = {
     "unconstrained": (classifier(generator="unconstrained"), rows),
     "full_hull": (classifier(neighborhood=None, schedule="per_class"), rows),
     "averaging": (classifier(weight_averaging=0.9, early_stopping=True), rows),
+    "averaging_f": (
+        classifier(feature_extractor="conv", weight_averaging=0.9),
+        images,
+    ),
     "mixup": (classifier(mixup=0.3, loss="log_loss", class_weight="balanced"), rows),
     "dropout": (classifier(classifier=with_dropout, weight_averaging=0.9), rows),
     "dropout_f": (

@@ -383,34 +383,59 @@ def test_what_is_asked_of_m_reaches_its_predictions(table, additions, generator)
     assert np.abs(got - plain).max() > 1e-4
 
 
-def test_predictions_are_those_of_the_averaged_weights(table, monkeypatch):
+def with_batch_norm(n_in, n_out=3):
+    norm = torch.nn.BatchNorm1d(n_in)
+    return torch.nn.Sequential(norm, torch.nn.Linear(n_in, n_out))
+
+
+@pytest.mark.parametrize("extractor", [None, with_batch_norm])
+def test_predictions_are_those_of_the_averaged_weights(table, monkeypatch, extractor):
     """Buffers of batch normalisation are averaged too."""
-
-    def builder(n_in, n_out):
-        norm = torch.nn.BatchNorm1d(n_in)
-        return torch.nn.Sequential(norm, torch.nn.Linear(n_in, n_out))
-
-    states, step = [], Player.step
+    states, step = {}, Player.step
 
     def spy(player, loss):
         step(player, loss)
         if player.average:
-            states.append(
-                {k: v.clone() for k, v in player.network.state_dict().items()}
-            )
+            weights = player.network.state_dict().items()
+            state = {name: value.clone() for name, value in weights}
+            states.setdefault(player.average.module, []).append(state)
 
     monkeypatch.setattr(Player, "step", spy)
-    model = fitted(table, classifier=builder, weight_averaging=0.5)
+    model = fitted(
+        table,
+        classifier=with_batch_norm,
+        feature_extractor=extractor,
+        weight_averaging=0.5,
+    )
+    assert set(states) == set(model._predictors())
+    for network, followed in states.items():
+        assert int(network[0].num_batches_tracked) == len(followed) > 4
+        expected = averaged(followed, 0.5)
+        for name, tensor in network.state_dict().items():
+            torch.testing.assert_close(tensor, expected[name])
+
+
+def averaged(states, decay):
     expected = states[0]
     for n, state in enumerate(states[1:], start=1):
-        decay = min(0.5, (1 + n) / (10 + n))
+        share = 1 - min(decay, (1 + n) / (10 + n))
         for name, new in state.items():
-            old = expected[name]
             floats = new.is_floating_point()
-            expected[name] = decay * old + (1 - decay) * new if floats else new
-    assert int(expected["0.num_batches_tracked"]) == len(states) > 4
-    for name, tensor in model.classifier_.state_dict().items():
-        torch.testing.assert_close(tensor, expected[name])
+            expected[name] = expected[name].lerp(new, share) if floats else new
+    return expected
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_rows_are_generated_from_features_by_averaged_weights(table, early_stopping):
+    X, _ = table
+    model = fitted(
+        table,
+        feature_extractor=with_batch_norm,
+        weight_averaging=0.9,
+        early_stopping=early_stopping,
+    )
+    features = torch.from_numpy(model.extract_features(X[model._members]))
+    torch.testing.assert_close(model._pool, features)
 
 
 def test_an_average_of_a_short_run_has_left_the_first_weights_behind():

@@ -119,6 +119,7 @@ GAMES = {
     "full hull": {"neighborhood": None},
     "unconstrained": {"generator": "unconstrained"},
     "features": {"feature_extractor": "conv", "hidden_layer_sizes": (7, 5)},
+    "features' average": {"feature_extractor": "conv", "weight_averaging": 0.9},
     "no discriminator": {"discriminator": None, "hidden_layer_sizes": [6]},
     "average": {"weight_averaging": 0.9},
     "stopped": {"early_stopping": True, "scoring": "balanced_accuracy"},

@@ -295,12 +295,17 @@ def test_the_step_size_is_the_one_asked_for(table):
 
 
 def test_averages_go_on(table):
-    """Both M's weights and their average, which predicts, are kept between calls."""
+    """Both weights and their average, which predicts, are kept between calls."""
     model = partly(table, weight_averaging=0.9)
     network = model._players["M"]["network"]["0.weight"]
     average = model.classifier_[0].weight
     assert (network - average).abs().max() > 1e-5
     assert model._players["M"]["average"]["n_averaged"].item() == model.n_rounds_
+    learned = partly(table, feature_extractor=dense, weight_averaging=0.9)
+    network = learned._players["F"]["network"]["2.weight"]
+    average = learned.feature_extractor_[2].weight
+    assert (network - average).abs().max() > 1e-5
+    assert learned._players["F"]["average"]["n_averaged"].item() == learned.n_rounds_
     # A change of mind in between: there is an average, or none, from then on.
     model.set_params(weight_averaging=0.0).partial_fit(*table)
     model.set_params(weight_averaging=0.5).partial_fit(*table)
