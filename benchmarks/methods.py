@@ -114,7 +114,6 @@ def resampled(sampler, s):
 
 def interpolated(sampler, s):
     """The same, in the feature space of a trained CN where there is an F."""
-    sampler = OrNothing(sampler)
     if s.convolutional:
         return InFeatureSpace(sampler, plain(s))
     return resampled(sampler, s)
@@ -359,7 +358,7 @@ class PriorCorrected(ClassifierMixin, BaseEstimator):
 METHODS: dict[str, Callable] = {
     "cn": plain,
     "oversample": lambda s: resampled(oversample(s), s),
-    "smote": lambda s: interpolated(smote(s), s),
+    "smote": lambda s: interpolated(OrNothing(smote(s)), s),
     "augment": lambda s: resampled(augment(s), s),
     "cgan": lambda s: resampled(cgan(s), s),
     "cdcgan": lambda s: resampled(cgan(s), s),  # what it is on convolutional sets
@@ -381,8 +380,8 @@ METHODS: dict[str, Callable] = {
     "mixup": lambda s: plain(s, **BEST | s.extras),
     "balanced_sampling": lambda s: resampled(oversample(s), s),
     "threshold": lambda s: PriorCorrected(plain(s)),
-    "borderline_smote": lambda s: interpolated(borderline_smote(s), s),
-    "adasyn": lambda s: interpolated(adasyn(s), s),
+    "borderline_smote": lambda s: interpolated(OrNothing(borderline_smote(s)), s),
+    "adasyn": lambda s: interpolated(OrNothing(adasyn(s)), s),
 }
 
 SAMPLERS: dict[str, Callable] = {

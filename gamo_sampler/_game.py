@@ -53,6 +53,11 @@ class Player:
         self.average = AveragedModel(self.network, multi_avg_fn=rule, use_buffers=True)
         return self.average.module
 
+    def rest(self):
+        """Be the network with the averaged weights, where there are any, for good."""
+        if self.average:
+            self.network, self.average = self.average.module, None
+
     def __call__(self, *inputs):
         return self.network(*inputs)
 
@@ -451,7 +456,7 @@ class Game:
     def end(self):
         """See the rows as predictions do, through F's averaged weights."""
         if self.F and self.F.average:
-            self.F.network = self.F.average.module
+            self.F.rest()
             self.look()
 
     def set_learning_rate(self, learning_rate):

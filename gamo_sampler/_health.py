@@ -31,13 +31,14 @@ class Classwise:
 class Health:
     """Measures of a game, each time of the same rows and of rows from the same draws.
 
-    `classifier` is the network that predictions are made with. `by_class` has, by name,
-    what was measured last, in the order of all classes or of those that are generated.
+    `predictors` are the networks that predictions are made with, F, where there is one,
+    and M. `by_class` has, by name, what was measured last, in the order of all classes
+    or of those that are generated.
     """
 
-    def __init__(self, game, classifier):
+    def __init__(self, game, predictors):
         self.game = game
-        self.classifier = classifier
+        self.predictors = predictors
         self.by_class = {}
         self.generated = OfGenerated(game) if game.G else None
         n_classes = len(game.n_generated)
@@ -48,10 +49,11 @@ class Health:
             for i in range(n_classes)
             if i not in made
         ]
-        self.rows = torch.cat([*rows, game.members[:0]])
-        self.held = game.rows[self.rows] if game.features is None else None
-        y = game.y[self.rows].to(game.device)
-        self.y = torch.cat([y, self.generated.y]) if game.G else y
+        at = torch.cat([*rows, game.members[:0]])
+        self.rows, self.y = game.rows[at], game.y[at].to(game.device)
+        if self.generated:
+            self.rows = torch.cat([self.rows, self.generated.rows()])
+            self.y = torch.cat([self.y, self.generated.y])
         self.by_label = Classwise(self.y, n_classes)
 
     def measure(self, epoch):
@@ -71,30 +73,24 @@ class Health:
     def _measures(self):
         """Whether the players' outputs are finite, and measures, (c,), (g,) or (1,)."""
         finite, found = {}, gradient_norms(self.game.players())
-        x = self._others()
         if self.generated:
-            real = self.game.pool[self.generated.positions]
-            x = torch.cat([x, real])
-            finite, of_generated = self.generated.measures(real)
+            finite, of_generated = self.generated.measures()
             found |= of_generated
-        scores = self._scores(x)
+        scores = self._scores()
         hits = scores.argmax(1) == self.y
         found["recall"] = self.by_label.mean(hits.float())
         return {"classifier": scores.isfinite().all()} | finite, found
 
-    def _scores(self, x):
-        """M's, in blocks that fit. A clone each: a user's M may work in place."""
+    def _scores(self):
+        """M's, in blocks that fit."""
 
         def scores(at):
-            return self.classifier(x[at].clone())
+            x = self.rows[at]
+            for network in self.predictors:
+                x = network(x.clone())  # a user's may work in place
+            return x
 
-        return torch.cat(list(in_blocks(scores, len(x), self.game.block)))
-
-    def _others(self):
-        """Rows of the classes that are not generated, through F where there is one."""
-        if self.held is None:
-            return self.game.real(self.rows)
-        return self.game.through_f(self.held) if self.game.F else self.held
+        return torch.cat(list(in_blocks(scores, len(self.rows), self.game.block)))
 
 
 class OfGenerated:
@@ -123,9 +119,16 @@ class OfGenerated:
         self.not_of_class = k[:, None] != k_real
         self.not_others = (k_real[:, None] != k_real) | torch.eye(len(k_real)).bool()
 
-    def measures(self, real):
+    def rows(self):
+        """Those of the pool that are measured, as they are without F."""
+        if not self.game.F:  # the pool is there, other rows may be of a file
+            return self.game.pool[self.positions]
+        return self.game.rows[self.game.members[self.positions.cpu()]]
+
+    def measures(self):
         """Whether the players' outputs are finite, and measures, (g,) each."""
         G, pool = self.game.G.network, self.game.pool
+        real = pool[self.positions]
         found = {}
         if isinstance(G, ConvexGenerator):
             weights = G.weights(self.draw)

@@ -37,7 +37,8 @@ class Training:
         self.n_rounds = n_rounds
         self.watcher = watcher
         self.users_rng = users_rng
-        self.health = Health(game, networks["classifier"])
+        predictors = ("feature_extractor", "classifier")
+        self.health = Health(game, [networks[k] for k in predictors if k in networks])
         self.enough = never
         self.history = list(history)
         self.n_played = 0
@@ -159,6 +160,7 @@ class Training:
         for name, network in self.networks.items():
             network.load_state_dict(weights[name])
         if self.game.F:
+            self.game.F.rest()
             self.game.look()
 
 

@@ -15,7 +15,7 @@ from sklearn.metrics import recall_score
 
 from benchmarks import methods, mixed, pictures, protocols, report, rows, toy
 from benchmarks.__main__ import main, parse_seeds
-from gamo_sampler import GAMOClassifier
+from gamo_sampler import GAMOClassifier, GAMOSampler
 
 KEYS = {
     *("protocol", "condition", "loss", "method", "learner", "seed", "params"),
@@ -370,6 +370,13 @@ def test_images_of_an_over_sampler_are_moved(small_images, name, extractor, made
     still, moved = model[0].sampler, methods.augment(settings())
     assert type(still).__name__ == made_by
     assert model[0].set_params(sampler=None).get_params() == moved.get_params()
+
+
+def test_flat_images_of_the_game_are_those_of_the_sampler_s_defaults():
+    model = methods.make("gamo_augment", "today", settings(image_shape=(1, 8, 8)))
+    own = {"loss": "least_squares", "random_state": 0, "device": "cpu"}
+    sampler = GAMOSampler(**own)
+    assert model[0].sampler.get_params() == sampler.get_params()
 
 
 def test_gamo2pix_fits_where_there_are_features(small_images):

@@ -25,9 +25,13 @@ OF_D = ["d_accuracy_real", "d_accuracy_generated"]
 def played(table, n_rounds=20, **parameters):
     """A game after some rounds, with its measures."""
     game = make_game(*table, **parameters)
-    health = Health(game, game.M.network)
+    health = health_of(game)
     game.epoch(n_rounds)
     return game, health, health.measure(1)
+
+
+def health_of(game):
+    return Health(game, [player.network for player in (game.F, game.M) if player])
 
 
 # Measures
@@ -53,6 +57,29 @@ def test_recall_is_that_of_all_rows_of_a_small_table(
     expected = recall_score(game.y, found, average=None)
     assert measures["recall"] == pytest.approx(expected.tolist())
     assert len(set(expected)) > 1
+
+
+AVERAGED = {"weight_averaging": 0.99, "max_rounds": None, "random_state": 0}
+
+
+@pytest.mark.parametrize("feature_extractor", [None, "conv"])
+def test_recall_is_that_of_predictions_by_averaged_weights(table, feature_extractor):
+    X, y = table
+    parameters = {"feature_extractor": feature_extractor, "max_iter": 20}
+    model = GAMOClassifier(**AVERAGED, **parameters).fit(X, y)
+    expected = recall_score(y, model.predict(X), average=None)
+    assert model.history_[-1]["recall"] == pytest.approx(expected.tolist())
+    assert len(set(expected)) > 1
+
+
+def test_recall_of_the_best_averaged_weights(table):
+    parameters = {"feature_extractor": "conv", "early_stopping": True}
+    parameters |= {"n_iter_no_change": 25, "learning_rate": 3e-3}
+    model = GAMOClassifier(**AVERAGED | parameters).fit(*table)
+    best = max(model.history_, key=lambda record: record["validation_score"])
+    assert best["epoch"] < model.n_iter_
+    assert model._summary["recall"] == best["recall"]
+    assert best["recall"] != model.history_[-1]["recall"]
 
 
 @pytest.mark.parametrize("neighborhood", [None, "class", 4])
@@ -114,7 +141,7 @@ def test_coverage_of_known_weights(rows_of, coverage, near_copies, sources):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 3)), np.repeat([0, 1], [40, 20])
     game = make_game(X, y, neighborhood=None)
-    health = Health(game, game.M.network)
+    health = health_of(game)
     n = len(health.generated.draw.y)
     assert n == N_COMPARED
     weights = [torch.tensor(rows_of(260, 20)[:n], dtype=torch.float32)]
@@ -132,7 +159,7 @@ def test_coverage_of_a_large_class_counts_what_so_many_rows_can_draw_on():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [3100, 3000])
     game = make_game(rng.normal(size=(6100, 3)), y)
-    health = Health(game, game.M.network)
+    health = health_of(game)
     assert 0.8 < health.measure(1)["coverage"] <= 1
 
 
@@ -192,40 +219,48 @@ def test_a_small_sample_has_rows_of_every_class():
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(40), [500, *[20, 5, 1] * 13])
     game = make_game(rng.normal(size=(len(y), 3)), y)
-    health = Health(game, game.M.network)
+    health = health_of(game)
     assert len(health.y) <= N_COMPARED
     assert health.y.bincount(minlength=40).min() == 1
     assert len(health.generated.draw.y) <= N_COMPARED
     assert len(health.measure(1)["recall"]) == 40
 
 
+@pytest.fixture
+def read(monkeypatch):
+    """The positions of all rows that are read."""
+    found, getitem = [], Rows.__getitem__
+
+    def spy(rows, index):
+        found.extend(index.tolist())
+        return getitem(rows, index)
+
+    monkeypatch.setattr(Rows, "__getitem__", spy)
+    return found
+
+
 @pytest.mark.parametrize("feature_extractor", [None, "conv"])
-def test_of_rows_in_a_file_few_are_read_and_once(monkeypatch, feature_extractor):
+def test_of_rows_in_a_file_few_are_read_and_once(monkeypatch, read, feature_extractor):
     monkeypatch.setattr("gamo_sampler._torch.MAX_RESIDENT_ROWS", 20)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(3000, 4)), rng.permutation(np.repeat([0, 1], [2900, 100]))
     game = make_game(X, y, feature_extractor=feature_extractor)
-    read = []
-    getitem = Rows.__getitem__
-
-    def spy(rows, index):
-        read.extend(index.tolist())
-        return getitem(rows, index)
-
-    monkeypatch.setattr(Rows, "__getitem__", spy)
-    health = Health(game, game.M.network)
+    read.clear()
+    health = health_of(game)
     health.measure(1)
     health.measure(2)
-    assert 0 < len(read) == len(set(read)) <= N_COMPARED
-    assert set(y[read]) == {0}  # the others are in the pool
+    assert 0 < len(read) == len(set(read)) <= 2 * N_COMPARED
+    # Without F the others are in the pool.
+    assert set(y[read]) == ({0, 1} if feature_extractor else {0})
 
 
-def test_of_a_long_class_the_first_rows_are_measured():
+def test_of_a_long_class_the_first_rows_are_measured(read):
     """Those come with few chunks of a file: 4,096 are looked at."""
     y = np.repeat([0, 1], [9000, 50])
     game = make_game(np.zeros((9050, 2)) + y[:, None], y)
-    health = Health(game, game.M.network)
-    assert health.rows.max() == 4095
+    read.clear()
+    health_of(game)
+    assert max(read) == 4095
 
 
 def broken(player):
@@ -236,7 +271,7 @@ def broken(player):
         np.repeat([0, 1], [40, 19]),
         generator="unconstrained",
     )
-    health = Health(game, game.M.network)
+    health = health_of(game)
     for p in getattr(game, player).network.parameters():
         p.data.fill_(3e38)
     return health
@@ -255,12 +290,12 @@ def test_outputs_that_are_not_finite_name_the_player(letter, player):
 def test_a_classifier_that_works_in_place_leaves_measured_rows_alone(table):
     game = make_game(*table, generator=None)
     game.features = None  # as of rows that are read as they are needed
-    health = Health(game, game.M.network)
-    held = health.held.clone()
-    health.classifier = torch.nn.Sequential(torch.nn.ReLU(inplace=True), game.M.network)
+    health = health_of(game)
+    held = health.rows.clone()
+    health.predictors = [torch.nn.ReLU(inplace=True), game.M.network]
     health.measure(1)
     assert (held < 0).any()
-    assert torch.equal(health.held, held)
+    assert torch.equal(health.rows, held)
 
 
 @pytest.mark.parametrize("verbose", [1, 2])
