@@ -59,13 +59,18 @@ def test_recall_is_that_of_all_rows_of_a_small_table(
     assert len(set(expected)) > 1
 
 
-AVERAGED = {"weight_averaging": 0.99, "max_rounds": None, "random_state": 0}
+AVERAGED = {
+    "weight_averaging": 0.99,
+    "learning_rate": 1e-2,
+    "max_rounds": None,
+    "random_state": 0,
+}
 
 
 @pytest.mark.parametrize("feature_extractor", [None, "conv"])
 def test_recall_is_that_of_predictions_by_averaged_weights(table, feature_extractor):
     X, y = table
-    parameters = {"feature_extractor": feature_extractor, "max_iter": 20}
+    parameters = {"feature_extractor": feature_extractor, "max_iter": 10}
     model = GAMOClassifier(**AVERAGED, **parameters).fit(X, y)
     expected = recall_score(y, model.predict(X), average=None)
     assert model.history_[-1]["recall"] == pytest.approx(expected.tolist())
