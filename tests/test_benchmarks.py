@@ -407,7 +407,7 @@ def test_rows_in_feature_space_train_a_fresh_m(small_images, name):
     model = methods.make(name, "paper", given).fit(data.X_train, data.y_train)
     width = model.features_.extract_features(data.X_train).shape[1]
     assert model.head_.n_features_in_ == width
-    assert not model.sampler_.did_nothing_
+    assert not methods.did_nothing(model)
 
 
 def test_threshold_divides_by_the_prior():
