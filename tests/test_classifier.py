@@ -114,7 +114,6 @@ def test_predict_is_the_argmax_of_predict_proba(table):
         {"latent_dim": 1},
         {"max_rounds": None},
     ],
-    ids=str,
 )
 def test_every_kind_of_game_runs(table, parameters):
     X, _ = table

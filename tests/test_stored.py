@@ -343,7 +343,6 @@ def test_arrow(rows):
         (pa.chunked_array([[[1]]]), "list<item: int64>"),
         (pa.chunked_array([[b"x"]]), "binary"),
     ],
-    ids=repr,
 )
 def test_what_is_refused(value, what):
     with pytest.raises(ValueError, match=what) as info:
