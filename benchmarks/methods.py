@@ -375,6 +375,10 @@ METHODS: dict[str, Callable] = {
     "class_weight": lambda s: plain(s, class_weight="balanced"),
     "effective_number": effective_number,
     "logit_adjust": lambda s: plain(s, **{"logit_adjustment": 1.0} | s.extras),
+    # With as many real rows in a batch as the game's extractor has.
+    "logit_adjust_16": lambda s: METHODS["logit_adjust"](
+        replace(s, extras=s.extras | {"batch_size": ROWS_PER_UPDATE // 2})
+    ),
     # With the categorical cross-entropy, today's loss, it is logit adjustment by 1.
     "balanced_softmax": lambda s: plain(s, logit_adjustment=1.0),
     "mixup": lambda s: plain(s, **BEST | s.extras),
