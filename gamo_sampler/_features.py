@@ -67,7 +67,7 @@ class GAMOFeatures(
     >>> from sklearn.svm import SVC
     >>> from gamo_sampler import GAMOFeatures, GAMOSampler
     >>> X, y = load_digits(n_class=3, return_X_y=True)
-    >>> X, y = X[:300].reshape(-1, 8, 8), y[:300]
+    >>> X, y = X[:60].reshape(-1, 8, 8), y[:60]
     >>> model = Pipeline(
     ...     [
     ...         ("features", GAMOFeatures(random_state=0)),

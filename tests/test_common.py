@@ -21,10 +21,13 @@ from gamo_sampler import (
     PriorCorrectedClassifier,
 )
 
+# One check sets max_iter to 1,000, which max_rounds ends.
 ESTIMATORS = [
-    GAMOClassifier(max_iter=20, random_state=0),
-    GAMOClassifier(max_iter=20, generator=None, random_state=0),
-    GAMOClassifier(max_iter=30, feature_extractor="conv", random_state=0),
+    GAMOClassifier(max_iter=20, max_rounds=400, random_state=0),
+    GAMOClassifier(max_iter=20, max_rounds=400, generator=None, random_state=0),
+    GAMOClassifier(
+        max_iter=30, max_rounds=400, feature_extractor="conv", random_state=0
+    ),
     GAMOFeatures(GAMOClassifier(max_iter=2, feature_extractor="conv", random_state=0)),
     GAMOSampler(max_iter=2, random_state=0),
     GAMO2Pix(

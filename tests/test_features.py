@@ -116,10 +116,10 @@ def test_names_and_set_output(images, game):
     assert features.get_feature_names_out().tolist() == names
 
 
-def test_names_of_a_frame_s_columns(images):
+def test_names_of_a_frame_s_columns(images, game):
     X, y = images
     frame = pd.DataFrame(X.reshape(-1, 64)).add_prefix("pixel")
-    features = GAMOFeatures(random_state=0).fit(frame, y)
+    features = GAMOFeatures(game, image_shape=(1, 8, 8)).fit(frame, y)
     assert features.feature_names_in_.tolist() == frame.columns.tolist()
     with pytest.raises(ValueError, match="feature names should match"):
         features.transform(frame.add_suffix("_"))
