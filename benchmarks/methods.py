@@ -1,4 +1,4 @@
-"""The contenders, by name: the same network, optimiser, updates and rows for all."""
+"""The contenders, by name: the same network, optimiser and updates for all."""
 
 import ast
 from collections.abc import Callable
@@ -125,6 +125,12 @@ def effective_number(s, beta=0.999):
     weights = (1 - beta) / (1 - beta**counts)
     weights *= len(weights) / weights.sum()
     return plain(s, class_weight=dict(zip(s.counts, weights.tolist(), strict=True)))
+
+
+def half_batches(s):
+    """Logit adjustment with as many real rows in a batch as the game has."""
+    own = {"logit_adjustment": 1.0} | s.extras
+    return plain(s, **own | {"batch_size": game(s).batch_size})
 
 
 def dos(s):
@@ -375,10 +381,7 @@ METHODS: dict[str, Callable] = {
     "class_weight": lambda s: plain(s, class_weight="balanced"),
     "effective_number": effective_number,
     "logit_adjust": lambda s: plain(s, **{"logit_adjustment": 1.0} | s.extras),
-    # With as many real rows in a batch as the game's extractor has.
-    "logit_adjust_16": lambda s: METHODS["logit_adjust"](
-        replace(s, extras=s.extras | {"batch_size": ROWS_PER_UPDATE // 2})
-    ),
+    "logit_adjust_16": half_batches,
     # With the categorical cross-entropy, today's loss, it is logit adjustment by 1.
     "balanced_softmax": lambda s: plain(s, logit_adjustment=1.0),
     "mixup": lambda s: plain(s, **BEST | s.extras),

@@ -61,7 +61,7 @@ PROBABILITY_HEADER = (
 
 
 def write_reports(rows, folder):
-    """One table, and a plot per metric, for every protocol, condition and learner.
+    """One table, and a plot of ranks on GM, for every protocol, condition and learner.
 
     Conditions of images have a table of all their sets beside that.
 
@@ -93,8 +93,7 @@ def write_reports(rows, folder):
         if (group["table"] == "mixed").all():
             (folder / f"{name}_sets.rst").write_text(sets_table(name, group))
         if can_plot:
-            for metric in METRICS:
-                plot_ranks(cells(group, metric), folder / f"{name}_{metric}.png")
+            plot_ranks(cells(group, "gm"), folder / f"{name}_gm.png")
     frame = reported(rows)
     of_images = frame["protocol"].isin(IMAGES)
     images = frame[of_images & ~frame["condition"].isin((PICTURES, "tune"))]

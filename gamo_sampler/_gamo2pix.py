@@ -156,11 +156,11 @@ class GAMO2Pix(SaveMixin, InnerSummaryMixin, ProvenanceMixin, NewRowsSampler):
     >>> from sklearn.datasets import load_digits
     >>> from gamo_sampler import GAMO2Pix
     >>> X, y = load_digits(n_class=2, return_X_y=True)
-    >>> X, y = X[:60].reshape(-1, 8, 8), y[:60] * (y[:60].cumsum() < 20)
+    >>> X, y = X[:60].reshape(-1, 8, 8), y[:60] * (y[:60].cumsum() < 9)
     >>> sampler = GAMO2Pix(max_rounds=200, random_state=0)
     >>> X_resampled, y_resampled = sampler.fit_resample(X, y)
     >>> X_resampled.shape
-    (82, 8, 8)
+    (104, 8, 8)
     >>> images, labels = sampler.sample({1: 3})
     >>> images.shape, labels
     ((3, 8, 8), array([1, 1, 1]))

@@ -372,6 +372,15 @@ def test_images_of_an_over_sampler_are_moved(small_images, name, extractor, made
     assert model[0].set_params(sampler=None).get_params() == moved.get_params()
 
 
+def test_the_control_has_as_many_real_rows_in_a_batch_as_the_game():
+    control, whole, game = (
+        methods.make(name, "today", settings()).get_params()
+        for name in ("logit_adjust_16", "logit_adjust", "gamo")
+    )
+    assert control == whole | {"batch_size": game["batch_size"]}
+    assert control["batch_size"] < whole["batch_size"]
+
+
 def test_flat_images_of_the_game_are_those_of_the_sampler_s_defaults():
     model = methods.make("gamo_augment", "today", settings(image_shape=(1, 8, 8)))
     own = {"loss": "least_squares", "random_state": 0, "device": "cpu"}
@@ -795,7 +804,9 @@ def test_nothing_in_print_of_other_conditions(tmp_path):
 def test_rank_plots(tmp_path):
     pytest.importorskip("matplotlib")
     report.write_reports(hand_made(), tmp_path)
-    assert (tmp_path / "mnist_paper_least_squares_M_gm.png").stat().st_size > 5000
+    [plot] = tmp_path.glob("*.png")
+    assert plot.name == "mnist_paper_least_squares_M_gm.png"
+    assert plot.stat().st_size > 5000
 
 
 def test_a_report_of_nothing_raises(tmp_path):

@@ -21,7 +21,7 @@ from gamo_sampler import (
     PriorCorrectedClassifier,
 )
 
-# One check sets max_iter to 1,000, which max_rounds ends.
+# check_class_weight_classifiers sets max_iter to 1,000: fewer rounds will do.
 ESTIMATORS = [
     GAMOClassifier(max_iter=20, max_rounds=400, random_state=0),
     GAMOClassifier(max_iter=20, max_rounds=400, generator=None, random_state=0),

@@ -119,7 +119,7 @@ def test_names_and_set_output(images, game):
 def test_names_of_a_frame_s_columns(images, game):
     X, y = images
     frame = pd.DataFrame(X.reshape(-1, 64)).add_prefix("pixel")
-    features = GAMOFeatures(game, image_shape=(1, 8, 8)).fit(frame, y)
+    features = GAMOFeatures(game).fit(frame, y)
     assert features.feature_names_in_.tolist() == frame.columns.tolist()
     with pytest.raises(ValueError, match="feature names should match"):
         features.transform(frame.add_suffix("_"))

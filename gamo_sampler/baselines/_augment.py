@@ -77,17 +77,17 @@ class AugmentationSampler(NewRowsSampler):
     >>> from sklearn.datasets import load_digits
     >>> from gamo_sampler.baselines import AugmentationSampler
     >>> X, y = load_digits(n_class=2, return_X_y=True)
-    >>> X, y = X[:60].reshape(-1, 8, 8), y[:60] * (y[:60].cumsum() < 20)
+    >>> X, y = X[:60].reshape(-1, 8, 8), y[:60] * (y[:60].cumsum() < 9)
     >>> sampler = AugmentationSampler(max_shift=1, random_state=0)
     >>> X_resampled, y_resampled = sampler.fit_resample(X, y)
     >>> X_resampled.shape
-    (82, 8, 8)
+    (104, 8, 8)
 
     Images that the game generates, moved:
 
     >>> from gamo_sampler import GAMO2Pix
     >>> sampler.set_params(sampler=GAMO2Pix(max_rounds=200)).fit_resample(X, y)[0].shape
-    (82, 8, 8)
+    (104, 8, 8)
     """
 
     _parameter_constraints: dict = {
