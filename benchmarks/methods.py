@@ -21,6 +21,20 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOSampler, published
 
 ROWS_PER_UPDATE = 32
+# Parameters of GAMOClassifier that M alone has no use for.
+OF_THE_GAME = (
+    "discriminator",
+    "neighborhood",
+    "max_sources",
+    "max_weight",
+    "min_sources",
+    "generator_target",
+    "discriminator_weight",
+    "generated_weight",
+    "schedule",
+    "latent_dim",
+    "label_smoothing",
+)
 
 
 @dataclass(frozen=True)
@@ -66,8 +80,8 @@ def plain(s, **own):
     """M alone (CN)."""
     length = {"max_iter": s.rounds, "max_rounds": s.rounds}
     parameters = {"generator": None, "batch_size": ROWS_PER_UPDATE}
-    # That of an over-sampler in front of it is the number of rows, see `order`.
-    extras = _without(s.extras, "generated_weight")
+    # They are of an over-sampler in front of it, see `order` and `gamo2pix`.
+    extras = {k: v for k, v in s.extras.items() if k not in OF_THE_GAME}
     return GAMOClassifier(**s.network | parameters | length | extras | own)
 
 
@@ -127,10 +141,13 @@ def effective_number(s, beta=0.999):
     return plain(s, class_weight=dict(zip(s.counts, weights.tolist(), strict=True)))
 
 
+def logit_adjust(s, **own):
+    return plain(replace(s, extras={"logit_adjustment": 1.0} | s.extras), **own)
+
+
 def half_batches(s):
     """Logit adjustment with as many real rows in a batch as the game has."""
-    own = {"logit_adjustment": 1.0} | s.extras
-    return plain(s, **own | {"batch_size": game(s).batch_size})
+    return logit_adjust(s, batch_size=game(s).batch_size)
 
 
 def dos(s):
@@ -380,11 +397,11 @@ METHODS: dict[str, Callable] = {
     "smote_augment": lambda s: resampled(augment(s, smote(s)), s),
     "class_weight": lambda s: plain(s, class_weight="balanced"),
     "effective_number": effective_number,
-    "logit_adjust": lambda s: plain(s, **{"logit_adjustment": 1.0} | s.extras),
+    "logit_adjust": logit_adjust,
     "logit_adjust_16": half_batches,
     # With the categorical cross-entropy, today's loss, it is logit adjustment by 1.
-    "balanced_softmax": lambda s: plain(s, logit_adjustment=1.0),
-    "mixup": lambda s: plain(s, **BEST | s.extras),
+    "balanced_softmax": logit_adjust,
+    "mixup": lambda s: plain(replace(s, extras=BEST | s.extras)),
     "balanced_sampling": lambda s: resampled(oversample(s), s),
     "threshold": lambda s: PriorCorrected(plain(s)),
     "borderline_smote": lambda s: interpolated(OrNothing(borderline_smote(s)), s),

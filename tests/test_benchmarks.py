@@ -288,8 +288,8 @@ def test_an_ablation_changes_what_it_says(name):
 
 
 def test_parameters_to_tune_come_with_the_name():
-    model = methods.make("cn:beta_1=0.9,schedule='joint'", "tune", settings())
-    assert model.beta_1 == 0.9
+    model = methods.make("cn:beta_1=0.9,mixup=0.4", "tune", settings())
+    assert (model.beta_1, model.mixup) == (0.9, 0.4)
 
 
 @pytest.mark.parametrize(
@@ -300,6 +300,8 @@ def test_parameters_to_tune_come_with_the_name():
         ("gamo_no_d:discriminator='auto'", methods.METHODS, "sets discriminator by"),
         ("cn:generated_weight=0.3", methods.METHODS, "sets generated_weight by"),
         ("threshold:generated_weight=0.3", methods.METHODS, "sets generated_weight"),
+        ("logit_adjust:latent_dim=9", methods.METHODS, "sets latent_dim by itself"),
+        ("smote:neighborhood=10", methods.METHODS, "sets neighborhood by itself"),
     ],
 )
 def test_parameters_that_would_be_ignored_raise(method, table, message):
