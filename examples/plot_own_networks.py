@@ -41,7 +41,7 @@ X_train, y_train = make_imbalance(
 
 def report(name, **networks):
     model = GAMOClassifier(
-        image_shape=(1, 8, 8), max_rounds=600, random_state=0, **networks
+        image_shape=(1, 8, 8), max_rounds=300, random_state=0, **networks
     )
     model.fit(X_train, y_train)
     score = geometric_mean_score(y_test, model.predict(X_test))

@@ -23,10 +23,10 @@ from gamo_sampler import (
 
 # check_class_weight_classifiers sets max_iter to 1,000: fewer rounds will do.
 ESTIMATORS = [
-    GAMOClassifier(max_iter=20, max_rounds=400, random_state=0),
-    GAMOClassifier(max_iter=20, max_rounds=400, generator=None, random_state=0),
+    GAMOClassifier(max_iter=20, max_rounds=200, random_state=0),
+    GAMOClassifier(max_iter=20, max_rounds=200, generator=None, random_state=0),
     GAMOClassifier(
-        max_iter=30, max_rounds=400, feature_extractor="conv", random_state=0
+        max_iter=30, max_rounds=200, feature_extractor="conv", random_state=0
     ),
     GAMOFeatures(GAMOClassifier(max_iter=2, feature_extractor="conv", random_state=0)),
     GAMOSampler(max_iter=2, random_state=0),

@@ -82,11 +82,13 @@ def test_batches_hold_all_classes_alike():
 # Images ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decoder", ["shared", "per_class"])
-def test_learns_to_reconstruct(images, fitted_game, decoder):
+@pytest.mark.parametrize(
+    ("decoder", "n_rounds"), [("shared", 400), ("per_class", 1600)]
+)
+def test_learns_to_reconstruct(images, fitted_game, decoder, n_rounds):
     X, y = images
     model = sampler(fitted_game, prefit=True, decoder=decoder, learning_rate=1e-2)
-    model.set_params(max_rounds=1600).fit(X, y)
+    model.set_params(max_rounds=n_rounds).fit(X, y)
     assert len(model.decoders_) == (1 if decoder == "shared" else 4)
     images_ = model.reconstruct(X)
     assert images_.shape == X.shape

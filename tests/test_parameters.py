@@ -202,14 +202,14 @@ def test_numpy_s_numbers_are_numbers():
         "early_stopping": np.True_,
     }
     sizes = [(8, 4), np.array([8, 4]), [np.uint8(8), np.int64(4)], pd.Series([8, 4])]
-    found = [
-        cheap(gamo_sampler.GAMOClassifier, **values, hidden_layer_sizes=size).fit(X, Y)
-        for values in (python, numpy)
-        for size in sizes
-    ]
-    expected = found[0].predict_proba(X)
-    for other in found[1:]:
-        np.testing.assert_array_equal(other.predict_proba(X), expected)
+
+    def predicted(values, size):
+        model = cheap(gamo_sampler.GAMOClassifier, **values, hidden_layer_sizes=size)
+        return model.fit(X, Y).predict_proba(X)
+
+    expected = predicted(python, (8, 4))
+    for size in sizes:
+        np.testing.assert_array_equal(predicted(numpy, size), expected)
     shapes = [(1, 2, 3), np.array([1, 2, 3]), [np.int64(1), True + 1, 3]]
     for shape in shapes:
         model = cheap(gamo_sampler.GAMOClassifier, image_shape=shape).fit(X, Y)
