@@ -23,6 +23,7 @@ from gamo_sampler import GAMO2Pix, GAMOClassifier, GAMOSampler, published
 ROWS_PER_UPDATE = 32
 # Parameters of GAMOClassifier that M alone has no use for.
 OF_THE_GAME = (
+    "generator",
     "discriminator",
     "neighborhood",
     "max_sources",
@@ -80,9 +81,14 @@ def plain(s, **own):
     """M alone (CN)."""
     length = {"max_iter": s.rounds, "max_rounds": s.rounds}
     parameters = {"generator": None, "batch_size": ROWS_PER_UPDATE}
-    # They are of an over-sampler in front of it, see `order` and `gamo2pix`.
-    extras = {k: v for k, v in s.extras.items() if k not in OF_THE_GAME}
+    extras = without_game(s).extras
     return GAMOClassifier(**s.network | parameters | length | extras | own)
+
+
+def without_game(s):
+    """M's own extras: the game's may be of an over-sampler in front of it."""
+    extras = {k: v for k, v in s.extras.items() if k not in OF_THE_GAME}
+    return replace(s, extras=extras)
 
 
 def game(s, **own):
@@ -147,7 +153,7 @@ def logit_adjust(s, **own):
 
 def half_batches(s):
     """Logit adjustment with as many real rows in a batch as the game has."""
-    return logit_adjust(s, batch_size=game(s).batch_size)
+    return logit_adjust(s, batch_size=game(without_game(s)).batch_size)
 
 
 def dos(s):
@@ -400,7 +406,7 @@ METHODS: dict[str, Callable] = {
     "logit_adjust": logit_adjust,
     "logit_adjust_16": half_batches,
     # With the categorical cross-entropy, today's loss, it is logit adjustment by 1.
-    "balanced_softmax": logit_adjust,
+    "balanced_softmax": lambda s: logit_adjust(s, logit_adjustment=1.0),
     "mixup": lambda s: plain(replace(s, extras=BEST | s.extras)),
     "balanced_sampling": lambda s: resampled(oversample(s), s),
     "threshold": lambda s: PriorCorrected(plain(s)),

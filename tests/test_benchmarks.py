@@ -300,7 +300,10 @@ def test_parameters_to_tune_come_with_the_name():
         ("gamo_no_d:discriminator='auto'", methods.METHODS, "sets discriminator by"),
         ("cn:generated_weight=0.3", methods.METHODS, "sets generated_weight by"),
         ("threshold:generated_weight=0.3", methods.METHODS, "sets generated_weight"),
+        ("cn:generator='convex'", methods.METHODS, "sets generator by itself"),
         ("logit_adjust:latent_dim=9", methods.METHODS, "sets latent_dim by itself"),
+        ("logit_adjust_16:schedule='algorithm'", methods.METHODS, "sets schedule by"),
+        ("balanced_softmax:logit_adjustment=0.5", methods.METHODS, "sets logit_adj"),
         ("smote:neighborhood=10", methods.METHODS, "sets neighborhood by itself"),
     ],
 )

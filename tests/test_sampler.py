@@ -479,7 +479,9 @@ def test_in_a_pipeline_beside_smote(table):
     pipeline = Pipeline([("gamo", sampler()), ("clf", GaussianNB())])
     assert len(cross_val_score(pipeline, X, y, cv=2)) == 2
     search = GridSearchCV(pipeline, {"gamo__neighborhood": [None, 3]}, cv=2)
-    assert search.fit(X, y).best_params_["gamo__neighborhood"] in (None, 3)
+    scores = search.fit(X, y).cv_results_["mean_test_score"]
+    assert len(scores) == 2
+    assert np.isfinite(scores).all()
 
 
 def test_classifier_and_sampler_play_the_same_game(table):
@@ -557,4 +559,9 @@ def test_the_game_is_short_where_the_generator_starts_from_good_rows(
 )
 def test_the_game_is_as_long_as_the_classifier_s_elsewhere(parameters):
     # Asked of the limit itself: to play so many rounds takes too long.
-    assert GAMOSampler(**parameters)._round_limit() == 1000
+    limit = GAMOSampler(**parameters)._round_limit()
+    assert limit == GAMOClassifier(**parameters)._round_limit() == 1000
+
+
+def test_without_a_limit_the_epochs_end_the_game():
+    assert GAMOSampler(max_rounds=None)._round_limit() is None
