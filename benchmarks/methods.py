@@ -32,6 +32,7 @@ OF_THE_GAME = (
     "generator_target",
     "discriminator_weight",
     "generated_weight",
+    "sampling_strategy",
     "schedule",
     "latent_dim",
     "label_smoothing",

@@ -304,6 +304,7 @@ def test_parameters_to_tune_come_with_the_name():
         ("logit_adjust:latent_dim=9", methods.METHODS, "sets latent_dim by itself"),
         ("logit_adjust_16:schedule='algorithm'", methods.METHODS, "sets schedule by"),
         ("balanced_softmax:logit_adjustment=0.5", methods.METHODS, "sets logit_adj"),
+        ("cn:sampling_strategy='all'", methods.METHODS, "sets sampling_strategy by"),
         ("smote:neighborhood=10", methods.METHODS, "sets neighborhood by itself"),
     ],
 )
